@@ -1,0 +1,1 @@
+//! Private `PostgreSQL` and NATS servers for `vtid-ledger dev` and for the tests.

@@ -1,0 +1,1 @@
+//! Exact JSON values: numbers as decimals, keys as sent.

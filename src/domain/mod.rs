@@ -1,0 +1,3 @@
+//! The rules of the ledger: pure, without I/O, clock or randomness.
+
+pub mod json;

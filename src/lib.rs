@@ -1,0 +1,4 @@
+//! The VTID ledger: one ordered log of events in `PostgreSQL`, and followers of it.
+
+pub mod dev;
+pub mod domain;

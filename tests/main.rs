@@ -1,0 +1,1 @@
+//! The client tests: real HTTP, real `PostgreSQL`, real `JetStream`.
