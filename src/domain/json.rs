@@ -1,1 +1,0 @@
-//! Exact JSON values: numbers as decimals, keys as sent.
