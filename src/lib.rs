@@ -2,3 +2,4 @@
 
 pub mod dev;
 pub mod domain;
+pub mod log;

@@ -89,23 +89,14 @@ impl<'a> Literal<'a> {
             [b'e' | b'E', b'+', digits @ ..] | [b'e' | b'E', digits @ ..] => exponent(digits)?,
             _ => return None,
         };
-        Some(Self {
-            negative,
-            whole,
-            fraction,
-            exponent,
-        })
+        Some(Self { negative, whole, fraction, exponent })
     }
 
     fn write_out(&self) -> Result<String, DecimalError> {
         // Think of the digits as standing at 0, 1, 2, …, with zeros without end on both sides.
         let point = length(self.whole) + self.exponent;
         let scale = (length(self.fraction) - self.exponent).max(0);
-        let first_nonzero = self
-            .digits()
-            .zip(0_i64..)
-            .find(|(digit, _)| *digit != b'0')
-            .map(|(_, at)| at);
+        let first_nonzero = self.digits().zip(0_i64..).find(|(digit, _)| *digit != b'0').map(|(_, at)| at);
         let whole_length = first_nonzero.map_or(1, |at| (point - at).max(1));
         let negative = self.negative && first_nonzero.is_some();
         let chars = i64::from(negative) + whole_length + if scale > 0 { 1 + scale } else { 0 };
@@ -130,21 +121,16 @@ impl<'a> Literal<'a> {
     }
 
     fn digit(&self, at: i64) -> char {
-        let given = usize::try_from(at)
-            .ok()
-            .and_then(|at| match at.checked_sub(self.whole.len()) {
-                None => self.whole.get(at),
-                Some(at) => self.fraction.get(at),
-            });
+        let given = usize::try_from(at).ok().and_then(|at| match at.checked_sub(self.whole.len()) {
+            None => self.whole.get(at),
+            Some(at) => self.fraction.get(at),
+        });
         char::from(given.copied().unwrap_or(b'0'))
     }
 }
 
 fn take_digits(bytes: &[u8]) -> (&[u8], &[u8]) {
-    let end = bytes
-        .iter()
-        .position(|byte| !byte.is_ascii_digit())
-        .unwrap_or(bytes.len());
+    let end = bytes.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(bytes.len());
     bytes.split_at(end)
 }
 
@@ -153,15 +139,11 @@ fn exponent(digits: &[u8]) -> Option<i64> {
         return None;
     }
     digits.iter().try_fold(0_i64, |value, digit| {
-        digit
-            .is_ascii_digit()
-            .then(|| (value * 10 + i64::from(digit - b'0')).min(EXPONENT_MAX))
+        digit.is_ascii_digit().then(|| (value * 10 + i64::from(digit - b'0')).min(EXPONENT_MAX))
     })
 }
 
 fn length(digits: &[u8]) -> i64 {
     // A longer text does not fit in memory; were there one, it would count as too long.
-    i64::try_from(digits.len())
-        .unwrap_or(EXPONENT_MAX)
-        .min(EXPONENT_MAX)
+    i64::try_from(digits.len()).unwrap_or(EXPONENT_MAX).min(EXPONENT_MAX)
 }

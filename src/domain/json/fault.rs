@@ -45,12 +45,7 @@ pub struct SyntaxError {
 
 impl SyntaxError {
     pub(super) fn new(line: u64, column: u64, offset: u64, message: impl Into<String>) -> Self {
-        Self {
-            line,
-            column,
-            offset,
-            message: message.into(),
-        }
+        Self { line, column, offset, message: message.into() }
     }
 
     pub(super) fn from_parser(error: &JsonSyntaxError, input_length: usize) -> Self {

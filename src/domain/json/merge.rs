@@ -10,10 +10,7 @@ use std::cmp::Ordering;
 /// within an array is a value like any other.
 #[must_use]
 pub fn merge_patch(target: Option<Object>, patch: Object) -> Object {
-    merge(
-        target.unwrap_or_default().into_jsonb_order(),
-        patch.into_jsonb_order(),
-    )
+    merge(target.unwrap_or_default().into_jsonb_order(), patch.into_jsonb_order())
 }
 
 /// Both in `jsonb`'s order, so that one pass over the two will do.
@@ -27,11 +24,7 @@ fn merge(target: Object, patch: Object) -> Object {
         match change {
             Json::Null => {}
             Json::Object(change) => {
-                let old = if let Some(Json::Object(old)) = old {
-                    old
-                } else {
-                    Object::default()
-                };
+                let old = if let Some(Json::Object(old)) = old { old } else { Object::default() };
                 merged.push((key, Json::Object(merge(old, change))));
             }
             value => merged.push((key, value)),

@@ -17,6 +17,7 @@ mod parse;
 mod print;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 pub use decimal::{Decimal, DecimalError};
 pub use fault::{FaultKind, JsonFault, SyntaxError};
@@ -24,6 +25,7 @@ pub use merge::merge_patch;
 pub use object::{DuplicateKey, Iter, Object};
 pub use order::jsonb_key_order;
 pub use parse::{FAULTS_MAX, ParseLimits, Parsed};
+pub use writer::ObjectWriter;
 
 /// A JSON value.
 ///

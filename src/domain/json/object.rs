@@ -35,10 +35,7 @@ impl Object {
     /// The value of a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Json> {
-        self.0
-            .iter()
-            .find(|(known, _)| known == key)
-            .map(|(_, value)| value)
+        self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value)
     }
 
     /// Adds a key at the end.
@@ -73,10 +70,7 @@ impl Object {
 
 fn first_repeated(entries: &[(String, Json)]) -> Option<&str> {
     let mut seen = BTreeSet::new();
-    entries
-        .iter()
-        .map(|(key, _)| key.as_str())
-        .find(|key| !seen.insert(*key))
+    entries.iter().map(|(key, _)| key.as_str()).find(|key| !seen.insert(*key))
 }
 
 /// An object's entries, by reference.

@@ -6,9 +6,7 @@ use std::cmp::Ordering;
 /// How `jsonb` orders keys: the shorter first, counted in bytes; among equally long ones, by bytes.
 #[must_use]
 pub fn jsonb_key_order(left: &str, right: &str) -> Ordering {
-    left.len()
-        .cmp(&right.len())
-        .then_with(|| left.as_bytes().cmp(right.as_bytes()))
+    left.len().cmp(&right.len()).then_with(|| left.as_bytes().cmp(right.as_bytes()))
 }
 
 impl Json {
@@ -27,10 +25,8 @@ impl Object {
     /// As [`Json::into_jsonb_order`].
     #[must_use]
     pub fn into_jsonb_order(self) -> Self {
-        let mut entries: Vec<_> = self
-            .into_iter()
-            .map(|(key, value)| (key, value.into_jsonb_order()))
-            .collect();
+        let mut entries: Vec<_> =
+            self.into_iter().map(|(key, value)| (key, value.into_jsonb_order())).collect();
         entries.sort_unstable_by(|(left, _), (right, _)| jsonb_key_order(left, right));
         Self::from_distinct(entries)
     }

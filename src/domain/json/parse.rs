@@ -106,11 +106,7 @@ impl<'a> Builder<'a> {
     }
 
     fn finish(self) -> Parsed {
-        Parsed {
-            value: self.root,
-            faults: self.faults,
-            faults_left_out: self.faults_left_out,
-        }
+        Parsed { value: self.root, faults: self.faults, faults_left_out: self.faults_left_out }
     }
 
     fn take(&mut self, event: JsonEvent<'a>) {

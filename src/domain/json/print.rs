@@ -1,6 +1,26 @@
 //! Compact printing: no space, strings escaped as `serde_json` escapes them.
 
-use super::Json;
+use super::{Json, Object};
+
+impl Object {
+    /// Appends the object as compact JSON.
+    pub fn write_compact(&self, out: &mut String) {
+        print_object(self, out);
+    }
+
+    /// The length of the compact JSON in bytes, without building it.
+    #[must_use]
+    pub fn compact_len(&self) -> usize {
+        let mut count = Count(0);
+        print_object(self, &mut count);
+        count.0
+    }
+}
+
+/// Appends `text` as a JSON string.
+pub(super) fn write_string(text: &str, out: &mut String) {
+    print_string(text, out);
+}
 
 impl Json {
     /// The value as compact JSON.
@@ -61,19 +81,21 @@ fn print(value: &Json, out: &mut impl Sink) {
             }
             out.put("]");
         }
-        Json::Object(object) => {
-            out.put("{");
-            for (index, (key, value)) in object.iter().enumerate() {
-                if index > 0 {
-                    out.put(",");
-                }
-                print_string(key, out);
-                out.put(":");
-                print(value, out);
-            }
-            out.put("}");
-        }
+        Json::Object(object) => print_object(object, out),
     }
+}
+
+fn print_object(object: &Object, out: &mut impl Sink) {
+    out.put("{");
+    for (index, (key, value)) in object.iter().enumerate() {
+        if index > 0 {
+            out.put(",");
+        }
+        print_string(key, out);
+        out.put(":");
+        print(value, out);
+    }
+    out.put("}");
 }
 
 fn print_string(text: &str, out: &mut impl Sink) {

@@ -116,11 +116,7 @@ fn value_of(text: &str) -> (bool, String, i64) {
     if cut.is_empty() {
         return (false, String::new(), 0);
     }
-    (
-        negative,
-        cut.to_owned(),
-        power + i64::try_from(digits.len() - cut.len()).unwrap(),
-    )
+    (negative, cut.to_owned(), power + i64::try_from(digits.len() - cut.len()).unwrap())
 }
 
 fn scale_of(text: &str) -> i64 {

@@ -17,11 +17,7 @@ fn the_cases_of_rfc_7396_appendix_a() {
         (r#"{"a":"b","b":"c"}"#, r#"{"a":null}"#, r#"{"b":"c"}"#),
         (r#"{"a":["b"]}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#),
         (r#"{"a":"c"}"#, r#"{"a":["b"]}"#, r#"{"a":["b"]}"#),
-        (
-            r#"{"a":{"b":"c"}}"#,
-            r#"{"a":{"b":"d","c":null}}"#,
-            r#"{"a":{"b":"d"}}"#,
-        ),
+        (r#"{"a":{"b":"c"}}"#, r#"{"a":{"b":"d","c":null}}"#, r#"{"a":{"b":"d"}}"#),
         (r#"{"a":[{"b":"c"}]}"#, r#"{"a":[1]}"#, r#"{"a":[1]}"#),
         (r#"["a","b"]"#, r#"["c","d"]"#, r#"["c","d"]"#),
         (r#"{"a":"b"}"#, r#"["c"]"#, r#"["c"]"#),
@@ -30,11 +26,7 @@ fn the_cases_of_rfc_7396_appendix_a() {
         (r"[1,2]", r#"{"a":"b","c":null}"#, r#"{"a":"b"}"#),
         (r"{}", r#"{"a":{"bb":{"ccc":null}}}"#, r#"{"a":{"bb":{}}}"#),
     ] {
-        assert_eq!(
-            merged(target, patch),
-            Some(json(expected)),
-            "{target} patched with {patch}"
-        );
+        assert_eq!(merged(target, patch), Some(json(expected)), "{target} patched with {patch}");
     }
     assert_eq!(merged(r#"{"a":"foo"}"#, "null"), None);
 }
@@ -43,18 +35,12 @@ fn the_cases_of_rfc_7396_appendix_a() {
 fn nulls_in_arrays_stay_and_those_in_new_objects_go() {
     let patch = r#"{"list":[null,{"k":null}],"new":{"n":null,"in":{"n":null,"v":1}}}"#;
     let result = merge_patch(None, object(patch));
-    assert_eq!(
-        result,
-        object(r#"{"new":{"in":{"v":1}},"list":[null,{"k":null}]}"#)
-    );
+    assert_eq!(result, object(r#"{"new":{"in":{"v":1}},"list":[null,{"k":null}]}"#));
 }
 
 #[test]
 fn an_object_that_replaces_a_scalar_loses_its_nulls() {
-    assert_eq!(
-        merged(r#"{"a":5}"#, r#"{"a":{"b":null,"c":{"d":null}}}"#),
-        Some(json(r#"{"a":{"c":{}}}"#))
-    );
+    assert_eq!(merged(r#"{"a":5}"#, r#"{"a":{"b":null,"c":{"d":null}}}"#), Some(json(r#"{"a":{"c":{}}}"#)));
 }
 
 #[test]
@@ -85,21 +71,12 @@ fn the_result_is_in_the_order_of_jsonb_whatever_the_order_of_its_parts() {
 
 #[test]
 fn numbers_stay_exact() {
-    let result = merge_patch(
-        Some(object(r#"{"a":0.10}"#)),
-        object(r#"{"b":12345678901234567890123}"#),
-    );
-    assert_eq!(
-        Json::Object(result).to_compact(),
-        r#"{"a":0.10,"b":12345678901234567890123}"#
-    );
+    let result = merge_patch(Some(object(r#"{"a":0.10}"#)), object(r#"{"b":12345678901234567890123}"#));
+    assert_eq!(Json::Object(result).to_compact(), r#"{"a":0.10,"b":12345678901234567890123}"#);
 }
 
 #[test]
 fn an_empty_patch_changes_nothing() {
     assert_eq!(merge_patch(None, Object::default()), Object::default());
-    assert_eq!(
-        merge_patch(Some(object(r#"{"a":null}"#)), Object::default()),
-        object(r#"{"a":null}"#)
-    );
+    assert_eq!(merge_patch(Some(object(r#"{"a":null}"#)), Object::default()), object(r#"{"a":null}"#));
 }

@@ -3,11 +3,7 @@ use crate::domain::json::{FAULTS_MAX, FaultKind, Json, ParseLimits};
 
 /// The faults as (path joined by slashes, kind).
 fn faults(text: &str) -> Vec<(String, FaultKind)> {
-    parsed(text)
-        .faults
-        .into_iter()
-        .map(|fault| (fault.path.join("/"), fault.kind))
-        .collect()
+    parsed(text).faults.into_iter().map(|fault| (fault.path.join("/"), fault.kind)).collect()
 }
 
 fn fault(path: &str, kind: FaultKind) -> (String, FaultKind) {
@@ -18,31 +14,15 @@ fn fault(path: &str, kind: FaultKind) -> (String, FaultKind) {
 fn duplicate_keys_are_found_at_every_level_and_the_first_wins() {
     let text = r#"{"a":1,"b":[0,{"c":{"d":1,"d":2,"d":3}}],"a":{"e":1,"\u0065":2}}"#;
     let duplicate = FaultKind::DuplicateKey;
-    assert_eq!(
-        faults(text),
-        [
-            fault("b/1/c/d", duplicate),
-            fault("a", duplicate),
-            fault("a/e", duplicate)
-        ]
-    );
-    assert_eq!(
-        parsed(text).value.to_compact(),
-        r#"{"a":1,"b":[0,{"c":{"d":1}}]}"#
-    );
+    assert_eq!(faults(text), [fault("b/1/c/d", duplicate), fault("a", duplicate), fault("a/e", duplicate)]);
+    assert_eq!(parsed(text).value.to_compact(), r#"{"a":1,"b":[0,{"c":{"d":1}}]}"#);
     assert_eq!(faults(r#"[{"a":1},{"a":1}]"#), []);
 }
 
 #[test]
 fn a_number_that_is_too_long_is_told_with_its_path() {
     let text = r#"{"a":[1,1e400],"b":0e-99999,"c":1e399}"#;
-    assert_eq!(
-        faults(text),
-        [
-            fault("a/1", FaultKind::NumberTooLong),
-            fault("b", FaultKind::NumberTooLong)
-        ]
-    );
+    assert_eq!(faults(text), [fault("a/1", FaultKind::NumberTooLong), fault("b", FaultKind::NumberTooLong)]);
     let value = parsed(text).value.to_compact();
     assert!(value.starts_with(r#"{"a":[1,0],"b":0,"c":1000"#), "{value}");
 }
@@ -50,13 +30,7 @@ fn a_number_that_is_too_long_is_told_with_its_path() {
 #[test]
 fn nul_is_found_in_strings_and_keys() {
     let text = r#"{"a":["x\u0000y"],"k\u0000":1}"#;
-    assert_eq!(
-        faults(text),
-        [
-            fault("a/0", FaultKind::NulCharacter),
-            fault("k\0", FaultKind::NulCharacter)
-        ]
-    );
+    assert_eq!(faults(text), [fault("a/0", FaultKind::NulCharacter), fault("k\0", FaultKind::NulCharacter)]);
 }
 
 #[test]
@@ -66,12 +40,7 @@ fn all_faults_are_listed_not_only_the_first() {
     let kinds: Vec<_> = parsed.faults.iter().map(|fault| fault.kind).collect();
     assert_eq!(
         kinds,
-        [
-            FaultKind::NulCharacter,
-            FaultKind::DuplicateKey,
-            FaultKind::NumberTooLong,
-            FaultKind::TooDeep
-        ]
+        [FaultKind::NulCharacter, FaultKind::DuplicateKey, FaultKind::NumberTooLong, FaultKind::TooDeep]
     );
     assert_eq!(parsed.faults_left_out, 0);
 }
@@ -96,13 +65,7 @@ fn the_list_of_faults_is_bounded_in_size() {
 fn what_is_too_deep_is_told_once_for_each_outermost_element_and_replaced() {
     let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
     assert_eq!(json(&nested(33)).depth(), 33);
-    let in_body = format!(
-        r#"{{"a":{},"b":[{},{}],"c":{}}}"#,
-        nested(32),
-        nested(40),
-        nested(32),
-        nested(33)
-    );
+    let in_body = format!(r#"{{"a":{},"b":[{},{}],"c":{}}}"#, nested(32), nested(40), nested(32), nested(33));
     let zeros = |count: usize| format!("/{}", vec!["0"; count].join("/"));
     assert_eq!(
         faults(&in_body),
@@ -114,10 +77,7 @@ fn what_is_too_deep_is_told_once_for_each_outermost_element_and_replaced() {
     let parsed = Json::parse(br#"[[1,{"a":[]},2]]"#, &ParseLimits { max_depth: 2 }).unwrap();
     assert_eq!(parsed.value.to_compact(), "[[1,null,2]]");
     assert_eq!(parsed.faults[0].path, ["0", "1"]);
-    assert_eq!(
-        Json::parse(b"{}", &ParseLimits { max_depth: 0 }).unwrap().value,
-        Json::Null
-    );
+    assert_eq!(Json::parse(b"{}", &ParseLimits { max_depth: 0 }).unwrap().value, Json::Null);
 }
 
 #[test]
@@ -144,10 +104,7 @@ fn no_key_is_special() {
 #[test]
 fn numbers_are_kept_exactly() {
     let text = r#"{"a":12345678901234567890123,"b":0.10,"c":-0,"d":1e3}"#;
-    assert_eq!(
-        json(text).to_compact(),
-        r#"{"a":12345678901234567890123,"b":0.10,"c":0,"d":1000}"#
-    );
+    assert_eq!(json(text).to_compact(), r#"{"a":12345678901234567890123,"b":0.10,"c":0,"d":1000}"#);
 }
 
 #[test]

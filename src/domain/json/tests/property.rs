@@ -120,10 +120,7 @@ fn is_in_order(value: &Json) -> bool {
     match value {
         Json::Array(items) => items.iter().all(is_in_order),
         Json::Object(object) => {
-            object
-                .iter()
-                .map(|(key, _)| key)
-                .is_sorted_by(|a, b| jsonb_key_order(a, b) == Ordering::Less)
+            object.iter().map(|(key, _)| key).is_sorted_by(|a, b| jsonb_key_order(a, b) == Ordering::Less)
                 && object.iter().all(|(_, value)| is_in_order(value))
         }
         _ => true,

@@ -6,11 +6,7 @@ use crate::domain::json::{Json, SyntaxError};
 fn refused(bytes: &[u8]) -> SyntaxError {
     match Json::parse(bytes, &LIMITS) {
         Err(error) => error,
-        Ok(parsed) => panic!(
-            "accepted {:?} as {:?}",
-            String::from_utf8_lossy(bytes),
-            parsed.value
-        ),
+        Ok(parsed) => panic!("accepted {:?} as {:?}", String::from_utf8_lossy(bytes), parsed.value),
     }
 }
 
@@ -128,10 +124,7 @@ fn strings_are_strict() {
         refused(text.as_bytes());
     }
     assert_eq!(json("\"\u{7F}\u{80}\""), Json::String("\u{7F}\u{80}".to_owned()));
-    assert_eq!(
-        json(r#""\ud83d\uDE00\u00e9""#),
-        Json::String("\u{1F600}é".to_owned())
-    );
+    assert_eq!(json(r#""\ud83d\uDE00\u00e9""#), Json::String("\u{1F600}é".to_owned()));
 }
 
 #[test]
@@ -210,14 +203,8 @@ fn texts_that_are_json_are_accepted() {
 fn an_error_says_where_and_what() {
     let error = refused(b"{\n  \"a\": nope\n}");
     assert_eq!((error.line, error.column, error.offset), (2, 8, 9));
-    assert_eq!(
-        error.to_string(),
-        "is not valid JSON: null expected (line 2, column 8)"
-    );
-    assert_eq!(
-        refused(b"").to_string(),
-        "is not valid JSON: Unexpected end of input (line 1, column 1)"
-    );
+    assert_eq!(error.to_string(), "is not valid JSON: null expected (line 2, column 8)");
+    assert_eq!(refused(b"").to_string(), "is not valid JSON: Unexpected end of input (line 1, column 1)");
     assert_eq!(refused(b"{\"a\":1").message, "Unexpected end of input");
     for raw in [&b"\x07"[..], b"\"\x1B[2J\"", b"[1\x0C]", b"\"\\\x01\"", b"\x85"] {
         let message = refused(raw).message;

@@ -1,0 +1,77 @@
+//! State and command give events, or a refusal. Pure.
+
+use super::command::{Action, Change, CreateTask, ParentRef, PatchTask};
+use super::event::EventData;
+use super::metadata::{Metadata, MetadataFault};
+use super::status::Status;
+use super::task::Task;
+use super::vtid::Vtid;
+
+/// Why a well-formed command is refused; nothing is appended for it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Refusal {
+    /// There is no task of this number.
+    #[error("no task has this VTID")]
+    TaskNotFound,
+    /// The parent that a create names does not exist.
+    #[error("no task has this VTID")]
+    UnknownParent,
+    /// The metadata would pass a limit after the merge.
+    #[error("after the merge, {0}")]
+    Metadata(MetadataFault),
+    /// The status may not go there from where it is.
+    #[error("a task that is {from} can't become {to}")]
+    InvalidTransition {
+        /// The task's status.
+        from: Status,
+        /// What the patch asked for.
+        to: Status,
+    },
+}
+
+/// What the log knows, at some head, of the tasks that a command names.
+pub trait Known {
+    /// The state of a task, none if it does not exist.
+    fn task(&self, vtid: Vtid) -> Option<&Task>;
+    /// Whether a task exists.
+    fn exists(&self, vtid: Vtid) -> bool;
+}
+
+/// Decides `action` on what is known: the events to append, in order, at least one.
+///
+/// # Errors
+/// A [`Refusal`], which holds as long as the head does not move.
+pub fn decide(known: &impl Known, action: &Action) -> Result<Vec<EventData>, Refusal> {
+    match action {
+        Action::Create(create) => decide_create(known, create),
+        Action::Patch(vtid, patch) => {
+            let task = known.task(*vtid).ok_or(Refusal::TaskNotFound)?;
+            decide_patch(task, patch).map(|data| vec![data])
+        }
+    }
+}
+
+fn decide_create(known: &impl Known, create: &CreateTask) -> Result<Vec<EventData>, Refusal> {
+    match create.parent {
+        Some(ParentRef::Task(parent)) if !known.exists(parent) => return Err(Refusal::UnknownParent),
+        Some(ParentRef::NeverAssigned) => return Err(Refusal::UnknownParent),
+        _ => {}
+    }
+    let mut events = vec![EventData::Created(Box::new(create.clone()))];
+    if create.status == Some(Status::Complete) {
+        events.push(EventData::Completed(PatchTask::default()));
+    }
+    Ok(events)
+}
+
+fn decide_patch(task: &Task, patch: &PatchTask) -> Result<EventData, Refusal> {
+    if let Change::Set(metadata) = &patch.metadata {
+        Metadata::merged(task.metadata.as_ref(), metadata).map_err(Refusal::Metadata)?;
+    }
+    if let Some(to) = patch.status.filter(|to| !task.status.may_become(*to)) {
+        return Err(Refusal::InvalidTransition { from: task.status, to });
+    }
+    let completes = patch.status == Some(Status::Complete) && task.status != Status::Complete;
+    let data = if completes { EventData::Completed } else { EventData::Updated };
+    Ok(data(patch.clone()))
+}

@@ -1,0 +1,126 @@
+//! Points in time as the ledger keeps them: UTC, cut to milliseconds.
+
+use std::fmt;
+
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
+
+/// A point in time, in whole milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+/// The text is not a time of the form `2025-10-28T10:00:00.000Z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a UTC time such as 2025-10-28T10:00:00.000Z")]
+pub struct MalformedTimestamp;
+
+impl Timestamp {
+    /// 0001-01-01T00:00:00.000Z: earlier times have no four-digit year.
+    pub const MIN: Self = Self(-62_135_596_800_000);
+    /// 9999-12-31T23:59:59.999Z: later ones have no VTID.
+    pub const MAX: Self = Self(253_402_300_799_999);
+
+    /// From milliseconds since 1970; what lies outside of [`Self::MIN`] and [`Self::MAX`] is cut to them.
+    #[must_use]
+    pub fn from_millis(millis: i64) -> Self {
+        Self(millis.clamp(Self::MIN.0, Self::MAX.0))
+    }
+
+    /// Milliseconds since 1970.
+    #[must_use]
+    pub fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// The UTC year.
+    #[must_use]
+    pub fn year(self) -> u16 {
+        // Invariant: MIN and MAX keep the year within 1 to 9999.
+        u16::try_from(self.to_datetime().year()).unwrap_or(9999)
+    }
+
+    /// For the database driver.
+    #[must_use]
+    pub fn to_datetime(self) -> DateTime<Utc> {
+        // Invariant: every value from MIN to MAX is one that chrono can hold.
+        DateTime::from_timestamp_millis(self.0).unwrap_or_default()
+    }
+
+    /// Cut to milliseconds, never rounded up.
+    #[must_use]
+    pub fn from_datetime(time: DateTime<Utc>) -> Self {
+        Self::from_millis(time.timestamp_millis())
+    }
+
+    /// Reads what [`fmt::Display`] prints.
+    ///
+    /// # Errors
+    /// [`MalformedTimestamp`] for every other form.
+    pub fn parse(text: &str) -> Result<Self, MalformedTimestamp> {
+        let time = DateTime::parse_from_rfc3339(text).map_err(|_| MalformedTimestamp)?;
+        let parsed = Self::from_datetime(time.to_utc());
+        if parsed.to_string() == text { Ok(parsed) } else { Err(MalformedTimestamp) }
+    }
+
+    /// Hours from `earlier` to `self`, rounded to four decimals; never negative.
+    #[must_use]
+    pub fn hours_since(self, earlier: Self) -> f64 {
+        let millis = self.0.saturating_sub(earlier.0).max(0);
+        // One ten-thousandth of an hour is 360 ms. In integers, so that the rounding is exact.
+        let ten_thousandths = (millis + 180) / 360;
+        #[expect(clippy::cast_precision_loss, reason = "at most 10^12, far below 2^53")]
+        let hours = ten_thousandths as f64 / 10_000.0;
+        hours
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_datetime().to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn prints_milliseconds_and_a_z() {
+        assert_eq!(Timestamp::from_millis(1_761_645_600_000).to_string(), "2025-10-28T10:00:00.000Z");
+        assert_eq!(Timestamp::MIN.to_string(), "0001-01-01T00:00:00.000Z");
+        assert_eq!(Timestamp::MAX.to_string(), "9999-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn refuses_other_forms() {
+        for text in [
+            "",
+            "2025-10-28",
+            "2025-10-28T10:00:00Z",
+            "2025-10-28T10:00:00.000+00:00",
+            "2025-10-28t10:00:00.000z",
+        ] {
+            assert_eq!(Timestamp::parse(text), Err(MalformedTimestamp), "{text}");
+        }
+    }
+
+    #[test]
+    fn hours_are_rounded_to_four_decimals() {
+        let start = Timestamp::from_millis(0);
+        let after = |millis| Timestamp::from_millis(millis).hours_since(start);
+        assert_eq!(after(12_600_000).to_string(), "3.5");
+        assert_eq!(after(179).to_string(), "0");
+        assert_eq!(after(180).to_string(), "0.0001");
+        assert_eq!(after(-5).to_string(), "0");
+    }
+
+    proptest! {
+        #[test]
+        fn every_time_comes_back(millis in Timestamp::MIN.0..=Timestamp::MAX.0) {
+            let time = Timestamp::from_millis(millis);
+            prop_assert_eq!(Timestamp::parse(&time.to_string()), Ok(time));
+            prop_assert_eq!(Timestamp::from_datetime(time.to_datetime()), time);
+        }
+    }
+}

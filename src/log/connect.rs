@@ -1,0 +1,50 @@
+//! Connections with the settings that the log relies on.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, PgConnection, PgPool};
+
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a reader waits for a free connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How to reach the database of `url`, with this service's session settings whatever the role's defaults are:
+/// a dead client is noticed within some seconds, no statement is cut short, a commit is a durable one.
+///
+/// # Errors
+/// The URL is not one of `PostgreSQL`.
+pub fn options(url: &str, application: &str) -> Result<PgConnectOptions, sqlx::Error> {
+    Ok(PgConnectOptions::from_str(url)?
+        .application_name(application)
+        .options([
+            ("tcp_keepalives_idle", "5"),
+            ("tcp_keepalives_interval", "2"),
+            ("tcp_keepalives_count", "3"),
+            ("statement_timeout", "0"),
+            ("synchronous_commit", "on"),
+            ("search_path", "public"),
+            ("timezone", "UTC"),
+        ])
+        .disable_statement_logging())
+}
+
+/// A pool for readers, made without connecting.
+#[must_use]
+pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .max_lifetime(None)
+        .connect_lazy_with(options)
+}
+
+/// One connection of its own.
+///
+/// # Errors
+/// Whatever the driver says, or a time-out.
+pub async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await.map_err(|_| sqlx::Error::PoolTimedOut)?
+}

@@ -1,0 +1,70 @@
+//! Following the log: batches in order, from memory where the writer has just handed them over, from `PostgreSQL`
+//! otherwise. All followers come through here; none polls on its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::EventLog;
+use super::entry::Entry;
+use super::read::{ReadError, read_after};
+use crate::domain::cursor::Cursor;
+use crate::domain::position::Position;
+
+/// Looks at least this often, should a notification be lost.
+const SLOW_POLL: Duration = Duration::from_secs(2);
+/// Events of a batch at most: some 32 MiB were each as large as can be.
+pub const BATCH_EVENTS: u32 = 512;
+
+/// A reader of the log, in order, which remembers how far it has come.
+pub struct Follower {
+    log: EventLog,
+    cursor: Cursor,
+    heard: watch::Receiver<Position>,
+}
+
+impl Follower {
+    pub(super) fn new(log: EventLog, from: Cursor) -> Self {
+        let heard = log.heard();
+        Self { log, cursor: from, heard }
+    }
+
+    /// Where the next batch begins.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor {
+        self.cursor
+    }
+
+    /// The next events, at least one: waits until there is one. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// [`ReadError`]; the cursor stays where it was.
+    pub async fn next(&mut self) -> Result<Vec<Arc<Entry>>, ReadError> {
+        loop {
+            // Seen before the look, so that what is heard of during the look wakes the wait below.
+            self.heard.borrow_and_update();
+            let batch = self.available().await?;
+            if let Some(last) = batch.last() {
+                self.cursor = Cursor::at(&last.recorded.event);
+                return Ok(batch);
+            }
+            // The sender lives in the log that this follower holds, so it can't be gone; a time-out is the slow poll.
+            let _ = tokio::time::timeout(SLOW_POLL, self.heard.changed()).await;
+        }
+    }
+
+    /// What there is now after the cursor, without waiting and without moving on.
+    async fn available(&self) -> Result<Vec<Arc<Entry>>, ReadError> {
+        let handed_over = self.log.shared.tail.after(self.cursor, BATCH_EVENTS as usize);
+        if !handed_over.is_empty() {
+            return Ok(handed_over);
+        }
+        let mut connection = self.log.pool().acquire().await?;
+        let events = read_after(&mut connection, self.cursor, BATCH_EVENTS).await?;
+        if let Some(last) = events.last() {
+            self.log.hear_of(last.event.position);
+        }
+        Ok(events.into_iter().map(|recorded| Arc::new(Entry::read(recorded))).collect())
+    }
+}

@@ -1,0 +1,181 @@
+//! Loading the states that a group of commands needs, as of one head, in one query each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use sqlx::{PgConnection, Row};
+
+use super::read::{ReadError, recorded};
+use crate::domain::evolve::evolve;
+use crate::domain::origin::{IdempotencyKey, RequestHash};
+use crate::domain::position::{Position, Version};
+use crate::domain::row::parse_snapshot;
+use crate::domain::task::Task;
+use crate::domain::text::ActorId;
+use crate::domain::vtid::Vtid;
+
+/// How many versions lie between two snapshots.
+pub const SNAPSHOT_EVERY: u64 = 64;
+
+/// A caller's key, under which it may have been answered before.
+pub type KeyOf = (ActorId, IdempotencyKey);
+
+/// What a group of commands needs to know.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Wanted {
+    /// Tasks whose state is needed.
+    pub tasks: BTreeSet<Vtid>,
+    /// Tasks that need only exist.
+    pub parents: BTreeSet<Vtid>,
+    /// Keys that may have been used before.
+    pub keys: BTreeSet<KeyOf>,
+}
+
+impl Wanted {
+    /// Whether nothing is needed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty() && self.parents.is_empty() && self.keys.is_empty()
+    }
+}
+
+/// An earlier request under the same key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Earlier {
+    /// What it asked for.
+    pub hash: RequestHash,
+    /// The task as it was after the request's last event.
+    pub task: Arc<Task>,
+}
+
+/// What the log knew at the head; what is not in here did not exist.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Loaded {
+    /// States as of the head.
+    pub tasks: BTreeMap<Vtid, Arc<Task>>,
+    /// Those of the wanted parents that exist.
+    pub parents: BTreeSet<Vtid>,
+    /// Requests that have gone in under one of the wanted keys.
+    pub keys: BTreeMap<KeyOf, Earlier>,
+}
+
+/// Loads what is wanted as of position `at`.
+///
+/// # Errors
+/// [`ReadError`]; [`ReadError::Damaged`] where a stream does not fold.
+pub async fn load(connection: &mut PgConnection, wanted: &Wanted, at: Position) -> Result<Loaded, ReadError> {
+    let mut loaded = Loaded::default();
+    if !wanted.tasks.is_empty() {
+        loaded.tasks = load_tasks(connection, &wanted.tasks, at).await?;
+    }
+    if !wanted.parents.is_empty() {
+        loaded.parents = load_parents(connection, &wanted.parents, at).await?;
+    }
+    if !wanted.keys.is_empty() {
+        loaded.keys = load_keys(connection, &wanted.keys, at).await?;
+    }
+    Ok(loaded)
+}
+
+/// The states of `vtids` as of position `at`: the newest snapshot that is not past it, and the events since.
+///
+/// # Errors
+/// [`ReadError`].
+pub async fn load_tasks(
+    connection: &mut PgConnection,
+    vtids: &BTreeSet<Vtid>,
+    at: Position,
+) -> Result<BTreeMap<Vtid, Arc<Task>>, ReadError> {
+    let names: Vec<String> = vtids.iter().map(ToString::to_string).collect();
+    let snapshots = sqlx::query(
+        "select s.state from unnest($1::text[]) wanted (vtid)
+         cross join lateral (
+             select state from ledger.snapshot
+             where snapshot.vtid = wanted.vtid and position <= $2 order by version desc limit 1
+         ) s",
+    )
+    .bind(&names)
+    .bind(at.to_i64())
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut tasks = BTreeMap::new();
+    for row in snapshots {
+        // A cache: one that another version wrote is passed over, and the stream folded from its start.
+        match parse_snapshot(row.try_get("state")?) {
+            Ok(task) => drop(tasks.insert(task.vtid, task)),
+            Err(error) => tracing::debug!(%error, "a snapshot is passed over"),
+        }
+    }
+    let versions: Vec<i64> = vtids
+        .iter()
+        .map(|vtid| tasks.get(vtid).map_or(Version::ZERO, |task| task.version).to_i64())
+        .collect();
+    let events = sqlx::query(
+        "select e.position, e.event_id, e.body
+         from unnest($1::text[], $2::bigint[]) wanted (vtid, version)
+         join ledger.event e on e.vtid = wanted.vtid and e.version > wanted.version
+         where e.position <= $3
+         order by e.position",
+    )
+    .bind(&names)
+    .bind(versions)
+    .bind(at.to_i64())
+    .fetch_all(connection)
+    .await?;
+    for row in &events {
+        let event = recorded(row, None)?.event;
+        let task = evolve(tasks.remove(&event.vtid), &event).map_err(|error| {
+            tracing::error!(%error, "a stream does not fold");
+            ReadError::Damaged(event.position)
+        })?;
+        tasks.insert(event.vtid, task);
+    }
+    Ok(tasks.into_iter().map(|(vtid, task)| (vtid, Arc::new(task))).collect())
+}
+
+async fn load_parents(
+    connection: &mut PgConnection,
+    vtids: &BTreeSet<Vtid>,
+    at: Position,
+) -> Result<BTreeSet<Vtid>, ReadError> {
+    let names: Vec<String> = vtids.iter().map(ToString::to_string).collect();
+    let found: Vec<String> = sqlx::query_scalar(
+        "select vtid from ledger.event where vtid = any($1) and version = 1 and position <= $2",
+    )
+    .bind(names)
+    .bind(at.to_i64())
+    .fetch_all(connection)
+    .await?;
+    Ok(vtids.iter().copied().filter(|vtid| found.contains(&vtid.to_string())).collect())
+}
+
+async fn load_keys(
+    connection: &mut PgConnection,
+    keys: &BTreeSet<KeyOf>,
+    at: Position,
+) -> Result<BTreeMap<KeyOf, Earlier>, ReadError> {
+    let actors: Vec<&str> = keys.iter().map(|(actor, _)| actor.as_str()).collect();
+    let texts: Vec<&str> = keys.iter().map(|(_, key)| key.as_str()).collect();
+    let rows = sqlx::query(
+        "select e.position, e.event_id, e.body
+         from unnest($1::text[], $2::text[]) wanted (actor, key)
+         join ledger.event e on e.actor = wanted.actor and e.idempotency_key = wanted.key
+         where e.position <= $3",
+    )
+    .bind(actors)
+    .bind(texts)
+    .bind(at.to_i64())
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut found = BTreeMap::new();
+    for row in &rows {
+        let event = recorded(row, None)?.event;
+        let tasks = load_tasks(connection, &BTreeSet::from([event.vtid]), event.position).await?;
+        let (Some(task), Some(idempotency)) = (tasks.get(&event.vtid), event.origin.idempotency) else {
+            return Err(ReadError::Damaged(event.position));
+        };
+        let earlier = Earlier { hash: idempotency.hash, task: Arc::clone(task) };
+        found.insert((event.origin.actor.id, idempotency.key), earlier);
+    }
+    Ok(found)
+}

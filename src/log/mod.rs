@@ -1,0 +1,98 @@
+//! The event log in `PostgreSQL`: append, read, follow.
+//!
+//! One insert-only table whose primary key is the compare-and-append. [`append`] and [`turn`] are the writer's
+//! side, [`EventLog`] with its [`follow::Follower`]s everybody else's.
+
+pub mod append;
+pub mod connect;
+pub mod entry;
+pub mod folder;
+pub mod follow;
+pub mod head;
+pub mod hold;
+pub mod listen;
+pub mod load;
+pub mod read;
+pub mod schema;
+pub mod tail;
+pub mod turn;
+
+use std::sync::Arc;
+
+use sqlx::PgPool;
+use tokio::sync::watch;
+
+use crate::domain::cursor::Cursor;
+use crate::domain::position::Position;
+use crate::domain::record::LedgerId;
+use entry::Entry;
+use follow::Follower;
+use tail::Tail;
+
+/// The log as its readers see it: cheap to clone.
+#[derive(Clone)]
+pub struct EventLog {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    pool: PgPool,
+    ledger: LedgerId,
+    tail: Tail,
+    /// The highest position that this process has heard of: a hint that wakes followers, never a proof.
+    heard: watch::Sender<Position>,
+}
+
+impl EventLog {
+    /// The log behind `pool`, with up to `tail_bytes` of its newest records kept in memory.
+    #[must_use]
+    pub fn new(pool: PgPool, ledger: LedgerId, tail_bytes: usize) -> Self {
+        let (heard, _) = watch::channel(Position::ZERO);
+        Self { shared: Arc::new(Shared { pool, ledger, tail: Tail::new(tail_bytes), heard }) }
+    }
+
+    /// Which ledger this is.
+    #[must_use]
+    pub fn ledger(&self) -> LedgerId {
+        self.shared.ledger
+    }
+
+    /// The connections that reads go through.
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
+        &self.shared.pool
+    }
+
+    /// A reader in order, from the event after `from` on.
+    #[must_use]
+    pub fn follow(&self, from: Cursor) -> Follower {
+        Follower::new(self.clone(), from)
+    }
+
+    /// The writer hands over what it has just committed, in order: followers need not read it again.
+    pub fn hand_over(&self, entries: Vec<Arc<Entry>>) {
+        let Some(last) = entries.last().map(|entry| entry.position()) else { return };
+        self.shared.tail.push(entries);
+        self.hear_of(last);
+    }
+
+    /// Forgets what the writer handed over: the log may have lost it.
+    pub fn forget_tail(&self) {
+        self.shared.tail.clear();
+    }
+
+    /// Wakes the followers: there is an event at `position`, as far as somebody said.
+    pub fn hear_of(&self, position: Position) {
+        self.shared.heard.send_if_modified(|heard| {
+            let news = position > *heard;
+            *heard = position.max(*heard);
+            news
+        });
+    }
+
+    /// Changes whenever the log has grown, as far as this process has heard.
+    #[must_use]
+    pub fn heard(&self) -> watch::Receiver<Position> {
+        self.shared.heard.subscribe()
+    }
+}

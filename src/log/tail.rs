@@ -1,0 +1,73 @@
+//! The newest entries in memory, as the writer handed them over: a bounded run without a gap.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::entry::Entry;
+use crate::domain::cursor::Cursor;
+
+/// A bounded run of the log's newest entries.
+pub struct Tail {
+    run: Mutex<Run>,
+    max_bytes: usize,
+}
+
+#[derive(Default)]
+struct Run {
+    entries: VecDeque<Arc<Entry>>,
+    bytes: usize,
+}
+
+impl Tail {
+    /// Keeps about `max_bytes` of entries.
+    #[must_use]
+    pub fn new(max_bytes: usize) -> Self {
+        Self { run: Mutex::default(), max_bytes }
+    }
+
+    fn run(&self) -> MutexGuard<'_, Run> {
+        // Nothing in here panics halfway through a change, so a poisoned run is still a whole one.
+        self.run.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds entries. Where they do not follow on what is there, they begin a new run.
+    pub fn push(&self, entries: Vec<Arc<Entry>>) {
+        let mut run = self.run();
+        for entry in entries {
+            if run.entries.back().is_some_and(|last| last.position().next() != entry.position()) {
+                *run = Run::default();
+            }
+            run.bytes += entry.approximate_bytes();
+            run.entries.push_back(entry);
+        }
+        while run.bytes > self.max_bytes {
+            let Some(oldest) = run.entries.pop_front() else { break };
+            run.bytes -= oldest.approximate_bytes();
+        }
+    }
+
+    /// Forgets everything.
+    pub fn clear(&self) {
+        *self.run() = Run::default();
+    }
+
+    /// Up to `max` entries after `cursor`, if the run holds the very next one and can show that it comes
+    /// after the cursor's event. Empty otherwise: then `PostgreSQL` knows.
+    #[must_use]
+    pub fn after(&self, cursor: Cursor, max: usize) -> Vec<Arc<Entry>> {
+        let run = self.run();
+        let Some(first) = run.entries.front().map(|entry| entry.position()) else { return Vec::new() };
+        let skip = match cursor {
+            Cursor::Start if first.get() == 1 => 0,
+            Cursor::At { position, id } if position >= first => {
+                let index = usize::try_from(position.get() - first.get()).unwrap_or(usize::MAX);
+                match run.entries.get(index) {
+                    Some(entry) if entry.recorded.event.id == id => index + 1,
+                    _ => return Vec::new(),
+                }
+            }
+            _ => return Vec::new(),
+        };
+        run.entries.iter().skip(skip).take(max).cloned().collect()
+    }
+}

@@ -1,0 +1,176 @@
+//! The turn: a transaction under the exclusive append lock. No append is in flight then, so that what the log
+//! shows is final; the one way in which a writer settles an append that did not simply succeed.
+
+use std::time::Duration;
+
+use sqlx::{Connection, PgConnection};
+
+use super::append::{AppendReply, append};
+use super::head::{Head, read_head};
+use super::hold::{Hold, read_hold, set_hold};
+use super::load::{Loaded, Wanted, load};
+use super::read::{ReadError, read_after};
+use crate::domain::cursor::Cursor;
+use crate::domain::position::Position;
+use crate::domain::record::Recorded;
+
+/// Times that a lock is tried for, each of them a second long, with what blocks it ended in between.
+const LOCK_TRIES: u32 = 8;
+/// A longer tail is not folded on: the writer forgets its states instead.
+const TAIL_EVENTS: u32 = 1024;
+
+/// What the log shows under the lock.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TurnView {
+    /// The hold, if one stands.
+    pub held: Option<Hold>,
+    /// What comes after the remembered head.
+    pub tail: TailView,
+}
+
+/// The log from the remembered head on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum TailView {
+    /// The head is where it was, and these events have followed (none: it did not move).
+    Moved(Vec<Recorded>),
+    /// The head is where it was, and more has followed than is worth folding.
+    FarBehind(Head),
+    /// The remembered head is gone or another one: the database lost history.
+    OtherPast,
+}
+
+/// A transaction that holds the exclusive append lock, until it is ended or dropped.
+pub struct Turn {
+    connection: PgConnection,
+}
+
+impl Turn {
+    /// Begins the transaction and takes the lock, ending sessions of this role that hold it without need.
+    ///
+    /// # Errors
+    /// Whatever the driver says; the lock's time-out where somebody kept it for longer than all tries.
+    pub async fn open(mut connection: PgConnection) -> Result<Self, sqlx::Error> {
+        for last in (0..LOCK_TRIES).map(|n| n + 1 == LOCK_TRIES) {
+            match lock(&mut connection).await {
+                Ok(()) => return Ok(Self { connection }),
+                Err(error) if !last && is_lock_timeout(&error) => {
+                    sqlx::raw_sql("rollback").execute(&mut connection).await?;
+                    end_blockers(&mut connection).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(sqlx::Error::PoolTimedOut)
+    }
+
+    /// What the log shows from `head` on; nothing can be appended by anybody else until the turn ends.
+    ///
+    /// # Errors
+    /// [`ReadError`], of which [`ReadError::OtherPast`] is told by [`TailView`] instead.
+    pub async fn view(&mut self, head: Option<Cursor>) -> Result<TurnView, ReadError> {
+        let held = read_hold(&mut self.connection).await?;
+        let Some(cursor) = head else {
+            return Ok(TurnView { held, tail: TailView::FarBehind(read_head(&mut self.connection).await?) });
+        };
+        let tail = match read_after(&mut self.connection, cursor, TAIL_EVENTS).await {
+            Ok(events) if events.len() < TAIL_EVENTS as usize => TailView::Moved(events),
+            Ok(_) => TailView::FarBehind(read_head(&mut self.connection).await?),
+            Err(ReadError::OtherPast { .. }) => TailView::OtherPast,
+            Err(error) => return Err(error),
+        };
+        Ok(TurnView { held, tail })
+    }
+
+    /// Loads states within the turn.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn load(&mut self, wanted: &Wanted, at: Position) -> Result<Loaded, ReadError> {
+        load(&mut self.connection, wanted, at).await
+    }
+
+    /// Appends within the turn, and commits.
+    ///
+    /// # Errors
+    /// Whatever the driver says; after an error of the connection the outcome is unknown.
+    pub async fn append(
+        mut self,
+        head: Cursor,
+        max_ahead: Duration,
+        events: &[Recorded],
+    ) -> Result<(AppendReply, PgConnection), sqlx::Error> {
+        let reply = append(&mut self.connection, head, max_ahead, events).await?;
+        sqlx::raw_sql("commit").execute(&mut self.connection).await?;
+        Ok((reply, self.connection))
+    }
+
+    /// Ends the turn with a write, so that a synchronous standby surely has all that came before it.
+    ///
+    /// # Errors
+    /// Whatever the driver says.
+    pub async fn confirm(mut self) -> Result<PgConnection, sqlx::Error> {
+        sqlx::raw_sql("select pg_logical_emit_message(true, 'vtid-ledger', ''); commit")
+            .execute(&mut self.connection)
+            .await?;
+        Ok(self.connection)
+    }
+
+    /// Sets the hold, and commits.
+    ///
+    /// # Errors
+    /// Whatever the driver says.
+    pub async fn hold(mut self, hold: &Hold) -> Result<PgConnection, sqlx::Error> {
+        set_hold(&mut self.connection, hold).await?;
+        sqlx::raw_sql("commit").execute(&mut self.connection).await?;
+        Ok(self.connection)
+    }
+
+    /// Ends the turn without having written.
+    ///
+    /// # Errors
+    /// Whatever the driver says.
+    pub async fn end(mut self) -> Result<PgConnection, sqlx::Error> {
+        sqlx::raw_sql("rollback").execute(&mut self.connection).await?;
+        Ok(self.connection)
+    }
+
+    /// Drops the connection without a word, as a crash would.
+    pub async fn abandon(self) {
+        if let Err(error) = self.connection.close_hard().await {
+            tracing::debug!(%error, "closing a connection");
+        }
+    }
+}
+
+async fn lock(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql("begin; set local lock_timeout = '1s'").execute(&mut *connection).await?;
+    sqlx::query("select pg_advisory_xact_lock(ledger.append_lock())").execute(connection).await?;
+    Ok(())
+}
+
+fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "55P03")
+}
+
+/// Ends sessions of this role that hold the lock and have waited for their client for over a second: a client that
+/// vanished between Execute and Sync would hold it, and its rows, without end.
+async fn end_blockers(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let ended: Vec<i32> = sqlx::query_scalar(
+        "select a.pid
+         from pg_locks l join pg_stat_activity a on a.pid = l.pid
+         where l.locktype = 'advisory' and l.granted
+           and l.database = (select d.oid from pg_database d where d.datname = current_database())
+           and l.classid::bigint = (ledger.append_lock() >> 32) and l.objid::bigint = (ledger.append_lock() & 4294967295)
+           and l.objsubid = 1
+           and a.pid <> pg_backend_pid() and a.usename = current_user
+           and a.wait_event_type = 'Client' and a.state in ('active', 'idle in transaction', 'idle in transaction (aborted)')
+           and a.state_change < clock_timestamp() - interval '1 second'
+           and pg_terminate_backend(a.pid)",
+    )
+    .fetch_all(connection)
+    .await?;
+    if !ended.is_empty() {
+        tracing::warn!(pids = ?ended, "ended sessions that held the append lock while waiting for their client");
+    }
+    Ok(())
+}
