@@ -1,0 +1,4 @@
+//! The writer: decides commands in memory and appends them in groups.
+
+pub mod answer;
+pub mod handle;
