@@ -69,7 +69,7 @@ impl EventData {
 pub struct Event {
     /// Its place in the ledger.
     pub position: Position,
-    /// Its UUIDv7.
+    /// Its `UUIDv7`.
     pub id: Uuid,
     /// The task that it belongs to.
     pub vtid: Vtid,
@@ -90,7 +90,7 @@ pub struct Event {
 pub struct IdSeed(pub u128);
 
 impl IdSeed {
-    /// The id of the command's `index`-th event in its `attempt`-th decision: a UUIDv7 of `time`.
+    /// The id of the command's `index`-th event in its `attempt`-th decision: a `UUIDv7` of `time`.
     ///
     /// Another attempt gives another id, so that an id found in the log tells which attempt went in.
     #[must_use]

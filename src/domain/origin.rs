@@ -51,12 +51,7 @@ impl Actor {
     /// Whoever calls a ledger that asks for no token.
     #[must_use]
     pub fn anonymous() -> Self {
-        #[expect(
-            clippy::expect_used,
-            reason = "a constant within the limits of an actor's id, held by a test"
-        )]
-        let id = ActorId::parse("anonymous").expect("a valid actor");
-        Self { id, role: Role::ServiceRole, tenant: None }
+        Self { id: ActorId::anonymous(), role: Role::ServiceRole, tenant: None }
     }
 }
 

@@ -18,7 +18,7 @@ pub struct Fault {
 
 impl Fault {
     /// A fault of one field of the body.
-    pub fn of_field(field: &str, message: impl ToString) -> Self {
+    pub fn of_field(field: &str, message: impl std::fmt::Display) -> Self {
         Self { path: vec![field.to_owned()], message: message.to_string() }
     }
 }
@@ -29,7 +29,7 @@ impl Fault {
 /// Every fault of the body.
 pub fn parse_create(body: &[u8]) -> Result<CreateTask, Vec<Fault>> {
     let (object, faults) = parse_object(body)?;
-    create_from(object, faults)
+    create_from(&object, faults)
 }
 
 /// Reads the body of a patch.
@@ -42,7 +42,7 @@ pub fn parse_patch(body: &[u8]) -> Result<PatchTask, Vec<Fault>> {
         let message = format!("must have at least one of {}", PATCH_FIELDS.join(", "));
         faults.push(Fault { path: Vec::new(), message });
     }
-    patch_from(object, faults)
+    patch_from(&object, faults)
 }
 
 /// A body's levels: the body itself, and metadata within it.
@@ -77,8 +77,8 @@ const PATCH_FIELDS: [&str; 3] = ["status", "assignedTo", "metadata"];
 ///
 /// # Errors
 /// `faults` and every further one.
-pub fn create_from(object: Object, faults: Vec<Fault>) -> Result<CreateTask, Vec<Fault>> {
-    let mut fields = Fields { object: &object, faults };
+pub fn create_from(object: &Object, faults: Vec<Fault>) -> Result<CreateTask, Vec<Fault>> {
+    let mut fields = Fields { object, faults };
     let family = fields.required("taskFamily", TaskFamily::parse);
     let kind = fields.required("taskType", TaskType::parse);
     let description = fields.required("description", Description::parse);
@@ -105,8 +105,8 @@ pub fn create_from(object: Object, faults: Vec<Fault>) -> Result<CreateTask, Vec
 ///
 /// # Errors
 /// `faults` and every further one.
-pub fn patch_from(object: Object, faults: Vec<Fault>) -> Result<PatchTask, Vec<Fault>> {
-    let mut fields = Fields { object: &object, faults };
+pub fn patch_from(object: &Object, faults: Vec<Fault>) -> Result<PatchTask, Vec<Fault>> {
+    let mut fields = Fields { object, faults };
     let status = match object.get("status") {
         Some(Json::Null) => {
             fields.faults.push(Fault::of_field("status", "must not be null"));

@@ -188,10 +188,10 @@ fn parse_data(kind: EventType, data: Option<&Json>) -> Result<EventData, RecordE
             faults.iter().map(|f| format!("{} {}", f.path.join("."), f.message)).collect();
         RecordError::Data(told.join("; "))
     };
-    let patch = || patch_from(data.clone(), Vec::new()).map_err(unreadable);
+    let patch = || patch_from(data, Vec::new()).map_err(unreadable);
     Ok(match kind {
         EventType::Created => {
-            EventData::Created(Box::new(create_from(data.clone(), Vec::new()).map_err(unreadable)?))
+            EventData::Created(Box::new(create_from(data, Vec::new()).map_err(unreadable)?))
         }
         EventType::Updated => EventData::Updated(patch()?),
         EventType::Completed => EventData::Completed(patch()?),

@@ -31,9 +31,10 @@ pub async fn append(
     connection: &mut PgConnection,
     head: Cursor,
     max_ahead: Duration,
-    events: &[Recorded],
+    events: &[&Recorded],
 ) -> Result<AppendReply, sqlx::Error> {
-    let column = |f: fn(&Recorded) -> &str| events.iter().map(f).collect::<Vec<&str>>();
+    let column =
+        |f: for<'a> fn(&'a Recorded) -> &'a str| events.iter().copied().map(f).collect::<Vec<&str>>();
     let vtids: Vec<String> = events.iter().map(|e| e.event.vtid.to_string()).collect();
     let origin = |f: fn(&crate::domain::origin::Origin) -> Option<String>| {
         events.iter().map(|e| f(&e.event.origin)).collect::<Vec<Option<String>>>()

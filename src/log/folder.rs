@@ -52,16 +52,15 @@ impl Folder {
         let mut transitions = Vec::with_capacity(entries.len());
         for entry in entries {
             let event = &entry.recorded.event;
-            let transition = match &entry.transition {
-                Some(known) => known.clone(),
-                None => {
-                    let before = self.states.get(&event.vtid).cloned();
-                    let after = evolve(before.as_deref().cloned(), event).map_err(|error| {
-                        tracing::error!(%error, "an event does not fold");
-                        ReadError::Damaged(event.position)
-                    })?;
-                    Transition { before, after: Arc::new(after) }
-                }
+            let transition = if let Some(known) = &entry.transition {
+                known.clone()
+            } else {
+                let before = self.states.get(&event.vtid).cloned();
+                let after = evolve(before.as_deref().cloned(), event).map_err(|error| {
+                    tracing::error!(%error, "an event does not fold");
+                    ReadError::Damaged(event.position)
+                })?;
+                Transition { before, after: Arc::new(after) }
             };
             self.states.insert(event.vtid, Arc::clone(&transition.after));
             transitions.push(transition);

@@ -57,6 +57,8 @@ pub struct Loaded {
     pub parents: BTreeSet<Vtid>,
     /// Requests that have gone in under one of the wanted keys.
     pub keys: BTreeMap<KeyOf, Earlier>,
+    /// Wanted tasks whose stream can't be read: their commands fail, and theirs alone.
+    pub unreadable: BTreeSet<Vtid>,
 }
 
 /// Loads what is wanted as of position `at`.
@@ -66,7 +68,12 @@ pub struct Loaded {
 pub async fn load(connection: &mut PgConnection, wanted: &Wanted, at: Position) -> Result<Loaded, ReadError> {
     let mut loaded = Loaded::default();
     if !wanted.tasks.is_empty() {
-        loaded.tasks = load_tasks(connection, &wanted.tasks, at).await?;
+        match load_tasks(connection, &wanted.tasks, at).await {
+            Ok(tasks) => loaded.tasks = tasks,
+            Err(ReadError::Database(error)) => return Err(ReadError::Database(error)),
+            // One of them: find out which, so that its neighbours go on.
+            Err(_) => load_one_by_one(connection, wanted, at, &mut loaded).await?,
+        }
     }
     if !wanted.parents.is_empty() {
         loaded.parents = load_parents(connection, &wanted.parents, at).await?;
@@ -75,6 +82,25 @@ pub async fn load(connection: &mut PgConnection, wanted: &Wanted, at: Position) 
         loaded.keys = load_keys(connection, &wanted.keys, at).await?;
     }
     Ok(loaded)
+}
+
+async fn load_one_by_one(
+    connection: &mut PgConnection,
+    wanted: &Wanted,
+    at: Position,
+    loaded: &mut Loaded,
+) -> Result<(), ReadError> {
+    for vtid in &wanted.tasks {
+        match load_tasks(connection, &BTreeSet::from([*vtid]), at).await {
+            Ok(tasks) => loaded.tasks.extend(tasks),
+            Err(ReadError::Database(error)) => return Err(ReadError::Database(error)),
+            Err(error) => {
+                tracing::error!(%vtid, %error, "a task's stream can't be read");
+                loaded.unreadable.insert(*vtid);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The states of `vtids` as of position `at`: the newest snapshot that is not past it, and the events since.
@@ -149,6 +175,7 @@ async fn load_parents(
     Ok(vtids.iter().copied().filter(|vtid| found.contains(&vtid.to_string())).collect())
 }
 
+/// The earlier requests under `keys`, each with the task as it was then.
 async fn load_keys(
     connection: &mut PgConnection,
     keys: &BTreeSet<KeyOf>,

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::append::{AppendReply, append};
 use super::head::{Head, read_head};
@@ -33,10 +34,27 @@ pub struct TurnView {
 pub enum TailView {
     /// The head is where it was, and these events have followed (none: it did not move).
     Moved(Vec<Recorded>),
-    /// The head is where it was, and more has followed than is worth folding.
-    FarBehind(Head),
+    /// More has followed than is worth folding, or no head was remembered.
+    FarBehind {
+        /// The event right after the remembered head, if one was remembered: tells whose append came next.
+        next: Option<Uuid>,
+        /// The head now.
+        head: Head,
+    },
     /// The remembered head is gone or another one: the database lost history.
     OtherPast,
+}
+
+impl TailView {
+    /// The id of the event right after the remembered head.
+    #[must_use]
+    pub fn next(&self) -> Option<Uuid> {
+        match self {
+            Self::Moved(events) => events.first().map(|recorded| recorded.event.id),
+            Self::FarBehind { next, .. } => *next,
+            Self::OtherPast => None,
+        }
+    }
 }
 
 /// A transaction that holds the exclusive append lock, until it is ended or dropped.
@@ -68,17 +86,21 @@ impl Turn {
     /// # Errors
     /// [`ReadError`], of which [`ReadError::OtherPast`] is told by [`TailView`] instead.
     pub async fn view(&mut self, head: Option<Cursor>) -> Result<TurnView, ReadError> {
-        let held = read_hold(&mut self.connection).await?;
+        let hold = read_hold(&mut self.connection).await?;
         let Some(cursor) = head else {
-            return Ok(TurnView { held, tail: TailView::FarBehind(read_head(&mut self.connection).await?) });
+            let head = read_head(&mut self.connection).await?;
+            return Ok(TurnView { held: hold, tail: TailView::FarBehind { next: None, head } });
         };
         let tail = match read_after(&mut self.connection, cursor, TAIL_EVENTS).await {
             Ok(events) if events.len() < TAIL_EVENTS as usize => TailView::Moved(events),
-            Ok(_) => TailView::FarBehind(read_head(&mut self.connection).await?),
+            Ok(events) => {
+                let next = events.first().map(|recorded| recorded.event.id);
+                TailView::FarBehind { next, head: read_head(&mut self.connection).await? }
+            }
             Err(ReadError::OtherPast { .. }) => TailView::OtherPast,
             Err(error) => return Err(error),
         };
-        Ok(TurnView { held, tail })
+        Ok(TurnView { held: hold, tail })
     }
 
     /// Loads states within the turn.
@@ -89,19 +111,26 @@ impl Turn {
         load(&mut self.connection, wanted, at).await
     }
 
-    /// Appends within the turn, and commits.
+    /// Appends within the turn; nothing is in before [`Turn::commit`].
     ///
     /// # Errors
-    /// Whatever the driver says; after an error of the connection the outcome is unknown.
+    /// Whatever the driver says.
     pub async fn append(
-        mut self,
+        &mut self,
         head: Cursor,
         max_ahead: Duration,
-        events: &[Recorded],
-    ) -> Result<(AppendReply, PgConnection), sqlx::Error> {
-        let reply = append(&mut self.connection, head, max_ahead, events).await?;
+        events: &[&Recorded],
+    ) -> Result<AppendReply, sqlx::Error> {
+        append(&mut self.connection, head, max_ahead, events).await
+    }
+
+    /// Ends the turn with what was appended.
+    ///
+    /// # Errors
+    /// Whatever the driver says; after any error the outcome is unknown.
+    pub async fn commit(mut self) -> Result<PgConnection, sqlx::Error> {
         sqlx::raw_sql("commit").execute(&mut self.connection).await?;
-        Ok((reply, self.connection))
+        Ok(self.connection)
     }
 
     /// Ends the turn with a write, so that a synchronous standby surely has all that came before it.
@@ -132,13 +161,6 @@ impl Turn {
     pub async fn end(mut self) -> Result<PgConnection, sqlx::Error> {
         sqlx::raw_sql("rollback").execute(&mut self.connection).await?;
         Ok(self.connection)
-    }
-
-    /// Drops the connection without a word, as a crash would.
-    pub async fn abandon(self) {
-        if let Err(error) = self.connection.close_hard().await {
-            tracing::debug!(%error, "closing a connection");
-        }
     }
 }
 

@@ -2,3 +2,6 @@
 
 pub mod answer;
 pub mod handle;
+pub mod machine;
+mod operations;
+pub mod shell;

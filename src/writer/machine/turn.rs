@@ -1,0 +1,347 @@
+//! The writer's turn: what it does with what the log shows while nobody can append.
+
+use std::sync::Arc;
+
+use super::group::{Decided, Knowledge, Pending, Verdict, decide_group, unsent, wanted};
+use super::io::{Alarm, Closing, Failure, Now, Output};
+use super::{Phase, Writer, answer_all};
+use crate::domain::cursor::Cursor;
+use crate::domain::evolve::evolve;
+use crate::domain::record::Recorded;
+use crate::log::entry::Entry;
+use crate::log::head::Head;
+use crate::log::hold::Hold;
+use crate::log::load::Loaded;
+use crate::log::turn::{TailView, TurnView};
+use crate::writer::answer::WriteError;
+
+/// The pause before a turn that follows a failed one, doubled with each failure.
+const PAUSE_MS: u64 = 25;
+/// The longest such pause.
+const PAUSE_MAX_MS: u64 = 1_000;
+
+/// What a turn is to settle.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Unsettled {
+    /// Nothing of these was sent.
+    Undecided(Vec<Pending>),
+    /// An append that did not simply succeed.
+    Append(Decided, Failure),
+}
+
+/// How far a turn has come.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Turning {
+    /// Waiting for the lock.
+    Opening(Unsettled),
+    /// Within the turn, states are being loaded.
+    Loading(Vec<Pending>, Knowledge),
+    /// Closing with an append.
+    Appending(Decided),
+    /// Our events were there: closing with a write. Then this is the rest of the log.
+    Confirming(Decided, After),
+    /// Closing with the hold.
+    Holding(Vec<Pending>),
+    /// Closing without a write; then these are the answers.
+    Ending(Vec<(Pending, Verdict)>),
+}
+
+/// What follows after our own events.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum After {
+    /// These events.
+    Events(Vec<Recorded>),
+    /// More than is worth folding.
+    Far(Head),
+}
+
+impl Turning {
+    /// Each command, and what its caller is told should its deadline pass now.
+    pub(super) fn under_way(&mut self) -> Vec<(&mut Pending, WriteError)> {
+        match self {
+            Self::Opening(Unsettled::Undecided(group)) | Self::Loading(group, _) | Self::Holding(group) => {
+                unsent(group)
+            }
+            Self::Opening(Unsettled::Append(decided, failure)) => {
+                decided.pendings(*failure == Failure::Unknown)
+            }
+            Self::Appending(decided) | Self::Confirming(decided, _) => decided.pendings(true),
+            Self::Ending(verdicts) => {
+                verdicts.iter_mut().map(|(pending, _)| (pending, WriteError::Unavailable)).collect()
+            }
+        }
+    }
+}
+
+impl Writer {
+    pub(super) fn open_turn(&mut self, unsettled: Unsettled, out: &mut Vec<Output>) {
+        let attempt = self.next_attempt();
+        let head = self.head.map(|head| head.cursor);
+        let delay_ms = match self.failures {
+            0 => 0,
+            n => PAUSE_MAX_MS.min(PAUSE_MS << n.min(16)),
+        };
+        self.phase = Phase::Turning(Turning::Opening(unsettled));
+        out.push(Output::OpenTurn { attempt, head, delay_ms });
+    }
+
+    fn reopen_turn(&mut self, unsettled: Unsettled, out: &mut Vec<Output>) {
+        self.failures = self.failures.saturating_add(1);
+        self.open_turn(unsettled, out);
+    }
+
+    pub(super) fn turn_opened(&mut self, now: Now, view: Option<TurnView>, out: &mut Vec<Output>) {
+        let unsettled = match std::mem::replace(&mut self.phase, Phase::Idle) {
+            Phase::Turning(Turning::Opening(unsettled)) => unsettled,
+            other => {
+                self.phase = other;
+                return;
+            }
+        };
+        let Some(TurnView { held, tail }) = view else {
+            self.reopen_turn(unsettled, out);
+            return;
+        };
+        match unsettled {
+            // It had gone in. That holds whatever else has happened since.
+            Unsettled::Append(decided, _) if decided.came_next(tail.next()) => {
+                let after = match tail {
+                    TailView::Moved(mut events) => {
+                        After::Events(events.split_off(decided.entries.len().min(events.len())))
+                    }
+                    TailView::FarBehind { head, .. } => After::Far(head),
+                    TailView::OtherPast => After::Events(Vec::new()),
+                };
+                self.close_turn(Turning::Confirming(decided, after), Closing::Confirm, out);
+            }
+            unsettled => self.settle(now, unsettled, held.is_some(), tail, out),
+        }
+    }
+
+    /// Nothing of ours had gone in.
+    fn settle(&mut self, now: Now, unsettled: Unsettled, held: bool, tail: TailView, out: &mut Vec<Output>) {
+        match (tail, unsettled) {
+            (tail, unsettled) if held => {
+                if tail == TailView::OtherPast {
+                    self.forget_the_log(out);
+                }
+                let told = |pending| (pending, Err(WriteError::LedgerBehind));
+                let verdicts = unsettled.into_group().into_iter().map(told).collect();
+                self.close_turn(Turning::Ending(verdicts), Closing::End, out);
+            }
+            (TailView::OtherPast, unsettled) => self.lost_history(unsettled.into_group(), out),
+            (TailView::Moved(events), Unsettled::Append(decided, failure)) if events.is_empty() => {
+                self.settle_unmoved(now, decided, failure, out);
+            }
+            (TailView::Moved(events), unsettled) => {
+                self.fold_on(events, out);
+                self.decide_in_turn(now, unsettled.into_group(), out);
+            }
+            (TailView::FarBehind { head, .. }, unsettled) => {
+                self.cache.clear();
+                self.head = Some(head);
+                self.decide_in_turn(now, unsettled.into_group(), out);
+            }
+        }
+    }
+
+    /// Nothing was appended since, by us or anybody else: the failure itself says what to do.
+    fn settle_unmoved(&mut self, now: Now, decided: Decided, failure: Failure, out: &mut Vec<Output>) {
+        match failure {
+            // The old statement may still be on its way: the same events again, so that at most one of the two goes in.
+            Failure::Unknown | Failure::NotWritten | Failure::NotTheHead | Failure::Held => {
+                self.append_in_turn(decided, out);
+            }
+            Failure::TimeRefused => {
+                out.push(Output::Alarm(Alarm::TimeRefused));
+                let told = |pending| (pending, Err(WriteError::Unavailable));
+                let verdicts = decided.into_group().into_iter().map(told).collect();
+                self.close_turn(Turning::Ending(verdicts), Closing::End, out);
+            }
+            Failure::Conflict if !self.conflicted => {
+                // Our states do not know of what the log holds: forget them, load again.
+                self.conflicted = true;
+                self.cache.clear();
+                self.decide_in_turn(now, decided.into_group(), out);
+            }
+            Failure::Conflict | Failure::Refused => self.halve(now, decided.into_group(), out),
+        }
+    }
+
+    /// Something in the group is refused by the database: halve it until the culprit stands alone.
+    fn halve(&mut self, now: Now, mut group: Vec<Pending>, out: &mut Vec<Output>) {
+        group.retain(|pending| !pending.answered);
+        if group.len() <= 1 {
+            out.push(Output::Alarm(Alarm::CommandRefused));
+            let verdicts = group.into_iter().map(|pending| (pending, Err(WriteError::Internal))).collect();
+            self.close_turn(Turning::Ending(verdicts), Closing::End, out);
+            return;
+        }
+        self.group_limit = group.len().div_ceil(2);
+        for later in group.split_off(self.group_limit).into_iter().rev() {
+            self.queued_bytes += later.bytes;
+            self.queue.push_front(later);
+        }
+        self.decide_in_turn(now, group, out);
+    }
+
+    fn lost_history(&mut self, group: Vec<Pending>, out: &mut Vec<Output>) {
+        let position = self.head.map_or(Cursor::Start, |head| head.cursor).position();
+        let reason = format!("the log has no longer the event at position {position} that this writer knows");
+        let hold = Hold { reason, position };
+        out.push(Output::Alarm(Alarm::LedgerBehind(hold.clone())));
+        self.close_turn(Turning::Holding(group), Closing::Hold(hold), out);
+    }
+
+    fn forget_the_log(&mut self, out: &mut Vec<Output>) {
+        self.head = None;
+        self.cache.clear();
+        out.push(Output::ForgetTail);
+    }
+
+    /// Folds others' events onto the head and onto the states in memory, and hands them to the followers.
+    fn fold_on(&mut self, events: Vec<Recorded>, out: &mut Vec<Output>) {
+        let Some(head) = &mut self.head else { return };
+        let mut entries = Vec::with_capacity(events.len());
+        for recorded in events {
+            head.advance(&recorded.event);
+            let vtid = recorded.event.vtid;
+            if let Some(task) = self.cache.get(vtid) {
+                match evolve(Some((*task).clone()), &recorded.event) {
+                    Ok(task) => self.cache.put(Arc::new(task)),
+                    // Loaded again, and then found to be unreadable, when a command needs it.
+                    Err(_) => self.cache.forget(vtid),
+                }
+            }
+            entries.push(Arc::new(Entry::read(recorded)));
+        }
+        if !entries.is_empty() {
+            out.push(Output::HandOver(entries));
+        }
+    }
+
+    fn decide_in_turn(&mut self, now: Now, mut group: Vec<Pending>, out: &mut Vec<Output>) {
+        group.retain(|pending| !pending.answered);
+        let missing = wanted(&group, |vtid| self.cache.contains(vtid));
+        let knowledge = self.known(&group);
+        match self.head {
+            Some(head) if !missing.is_empty() => {
+                let attempt = self.next_attempt();
+                self.phase = Phase::Turning(Turning::Loading(group, knowledge));
+                out.push(Output::LoadInTurn(attempt, missing, head.cursor.position()));
+            }
+            _ => self.decided_in_turn(now, group, knowledge, out),
+        }
+    }
+
+    pub(super) fn loaded_in_turn(
+        &mut self,
+        now: Now,
+        turning: Turning,
+        loaded: Option<Loaded>,
+        out: &mut Vec<Output>,
+    ) {
+        match (turning, loaded) {
+            (Turning::Loading(group, mut knowledge), Some(loaded)) => {
+                knowledge.add(loaded);
+                self.decided_in_turn(now, group, knowledge, out);
+            }
+            (Turning::Loading(group, _), None) => self.reopen_turn(Unsettled::Undecided(group), out),
+            (other, _) => self.phase = Phase::Turning(other),
+        }
+    }
+
+    fn decided_in_turn(
+        &mut self,
+        now: Now,
+        group: Vec<Pending>,
+        knowledge: Knowledge,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(head) = self.head else {
+            self.reopen_turn(Unsettled::Undecided(group), out);
+            return;
+        };
+        let group = group.into_iter().filter(|pending| !pending.answered).collect();
+        // The attempt of the closing that follows.
+        let decided = decide_group(group, head, now.wall, self.attempt + 1, self.ledger, knowledge);
+        if decided.entries.is_empty() {
+            self.close_turn(Turning::Ending(decided.verdicts), Closing::End, out);
+        } else {
+            self.append_in_turn(decided, out);
+        }
+    }
+
+    fn append_in_turn(&mut self, decided: Decided, out: &mut Vec<Output>) {
+        let closing = Closing::Append(decided.head, decided.entries.clone());
+        self.close_turn(Turning::Appending(decided), closing, out);
+    }
+
+    fn close_turn(&mut self, turning: Turning, closing: Closing, out: &mut Vec<Output>) {
+        let attempt = self.next_attempt();
+        self.phase = Phase::Turning(turning);
+        out.push(Output::CloseTurn(attempt, closing));
+    }
+
+    pub(super) fn turn_closed(&mut self, outcome: Result<(), Failure>, out: &mut Vec<Output>) {
+        let turning = match std::mem::replace(&mut self.phase, Phase::Idle) {
+            Phase::Turning(turning) => turning,
+            other => {
+                self.phase = other;
+                return;
+            }
+        };
+        if outcome.is_ok() {
+            self.failures = 0;
+        }
+        match (turning, outcome) {
+            (Turning::Appending(decided), Ok(())) => self.went_in(decided, out),
+            (Turning::Appending(decided), Err(failure)) => {
+                self.reopen_turn(Unsettled::Append(decided, failure), out);
+            }
+            (Turning::Confirming(decided, after), Ok(())) => {
+                self.went_in(decided, out);
+                match after {
+                    After::Events(events) => self.fold_on(events, out),
+                    After::Far(head) => {
+                        self.cache.clear();
+                        self.head = Some(head);
+                    }
+                }
+            }
+            (Turning::Confirming(decided, _), Err(_)) => {
+                self.reopen_turn(Unsettled::Append(decided, Failure::Unknown), out);
+            }
+            (Turning::Holding(group), Ok(())) => {
+                self.forget_the_log(out);
+                answer_all(group.into_iter().map(|p| (p, Err(WriteError::LedgerBehind))).collect(), out);
+            }
+            (Turning::Holding(group), Err(_)) => self.reopen_turn(Unsettled::Undecided(group), out),
+            // What was read under the lock holds, however the transaction ended.
+            (Turning::Ending(verdicts), _) => {
+                self.conflicted = false;
+                answer_all(verdicts, out);
+            }
+            (turning @ (Turning::Opening(_) | Turning::Loading(..)), _) => {
+                self.phase = Phase::Turning(turning);
+            }
+        }
+    }
+}
+
+impl Unsettled {
+    fn into_group(self) -> Vec<Pending> {
+        match self {
+            Self::Undecided(group) => group,
+            Self::Append(decided, _) => decided.into_group(),
+        }
+    }
+}
+
+impl Decided {
+    /// Whether the event that follows on the head is this group's first: then the whole group is in.
+    fn came_next(&self, next: Option<uuid::Uuid>) -> bool {
+        let first = self.entries.first().map(|entry| entry.recorded.event.id);
+        first.is_some() && first == next
+    }
+}
