@@ -17,10 +17,16 @@ pub const NATS_VARIABLE: &str = "VTID_NATS_SERVER";
 /// The oldest PostgreSQL that the ledger runs on.
 const OLDEST_POSTGRES: u32 = 15;
 
-const INSTALL_POSTGRES: &str =
-    if cfg!(target_os = "macos") { "brew install postgresql@17" } else { "sudo apt-get install -y postgresql" };
-const INSTALL_NATS: &str =
-    if cfg!(target_os = "macos") { "brew install nats-server" } else { "sudo apt-get install -y nats-server" };
+const INSTALL_POSTGRES: &str = if cfg!(target_os = "macos") {
+    "brew install postgresql@17"
+} else {
+    "sudo apt-get install -y postgresql"
+};
+const INSTALL_NATS: &str = if cfg!(target_os = "macos") {
+    "brew install nats-server"
+} else {
+    "sudo apt-get install -y nats-server"
+};
 
 /// `initdb` and `postgres` of one installation.
 #[derive(Clone, Debug)]
@@ -33,7 +39,9 @@ impl PostgresBinaries {
     /// In `folder` if one is given, else in the folder that `VTID_POSTGRES_BIN` names, else the first of `PATH`,
     /// `/usr/lib/postgresql/*/bin` and Homebrew's folders that has both programs.
     pub(super) fn find(folder: Option<&Path>) -> Result<Self, DevError> {
-        let named = folder.map(Path::to_path_buf).or_else(|| variable(POSTGRES_VARIABLE));
+        let named = folder
+            .map(Path::to_path_buf)
+            .or_else(|| variable(POSTGRES_VARIABLE));
         let places = named.map_or_else(postgres_places, |folder| vec![folder]);
         let found = Self::in_places(&places)?;
         found.check_version()?;
@@ -47,11 +55,20 @@ impl PostgresBinaries {
             variable: POSTGRES_VARIABLE,
         };
         let has_postgres = |place: &&PathBuf| is_program(&place.join("postgres"));
-        let Some(place) = places.iter().find(|place| has_postgres(place) && is_program(&place.join("initdb")))
+        let Some(place) = places
+            .iter()
+            .find(|place| has_postgres(place) && is_program(&place.join("initdb")))
         else {
-            return Err(missing(if places.iter().any(|place| has_postgres(&place)) { "initdb" } else { "postgres" }));
+            return Err(missing(if places.iter().any(|place| has_postgres(&place)) {
+                "initdb"
+            } else {
+                "postgres"
+            }));
         };
-        Ok(Self { initdb: place.join("initdb"), postgres: place.join("postgres") })
+        Ok(Self {
+            initdb: place.join("initdb"),
+            postgres: place.join("postgres"),
+        })
     }
 
     fn check_version(&self) -> Result<(), DevError> {
@@ -96,7 +113,12 @@ fn postgres_places() -> Vec<PathBuf> {
 }
 
 fn nats_candidates() -> Vec<PathBuf> {
-    let fixed = ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin"];
+    let fixed = [
+        "/usr/sbin",
+        "/usr/local/sbin",
+        "/usr/local/bin",
+        "/opt/homebrew/bin",
+    ];
     path_folders()
         .into_iter()
         .chain(fixed.map(PathBuf::from))
@@ -106,7 +128,9 @@ fn nats_candidates() -> Vec<PathBuf> {
 
 /// The `bin` folders of `root/<prefix><version>`, highest version first.
 fn versions(root: &str, prefix: &str) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(root) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(root) else {
+        return Vec::new();
+    };
     let mut found: Vec<(u32, PathBuf)> = entries
         .flatten()
         .filter_map(|entry| {
@@ -121,11 +145,15 @@ fn versions(root: &str, prefix: &str) -> Vec<PathBuf> {
 
 fn path_folders() -> Vec<PathBuf> {
     // A relative entry would mean something else for the server, whose working directory is another.
-    env::split_paths(&env::var_os("PATH").unwrap_or_default()).filter(|folder| folder.is_absolute()).collect()
+    env::split_paths(&env::var_os("PATH").unwrap_or_default())
+        .filter(|folder| folder.is_absolute())
+        .collect()
 }
 
 fn variable(name: &str) -> Option<PathBuf> {
-    env::var_os(name).filter(|value: &OsString| !value.is_empty()).map(PathBuf::from)
+    env::var_os(name)
+        .filter(|value: &OsString| !value.is_empty())
+        .map(PathBuf::from)
 }
 
 fn is_program(file: &Path) -> bool {
@@ -143,7 +171,10 @@ mod tests {
 
     #[test]
     fn reads_the_major_version() {
-        assert_eq!(major_version("postgres (PostgreSQL) 15.6 (Debian 15.6-0+deb12u1)\n"), Some(15));
+        assert_eq!(
+            major_version("postgres (PostgreSQL) 15.6 (Debian 15.6-0+deb12u1)\n"),
+            Some(15)
+        );
         assert_eq!(major_version("postgres (PostgreSQL) 18beta1\n"), Some(18));
         assert_eq!(major_version("something else\n"), None);
     }
@@ -155,18 +186,35 @@ mod tests {
         fs::write(&postgres, "").unwrap();
         fs::set_permissions(&postgres, fs::Permissions::from_mode(0o755)).unwrap();
         let error = PostgresBinaries::in_places(&[folder.path().to_path_buf()]).unwrap_err();
-        assert!(matches!(error, DevError::MissingBinary { program: "initdb", .. }), "{error}");
+        assert!(
+            matches!(
+                error,
+                DevError::MissingBinary {
+                    program: "initdb",
+                    ..
+                }
+            ),
+            "{error}"
+        );
     }
 
     #[test]
     fn the_highest_version_comes_first_and_as_a_number() {
         let root = tempfile::tempdir().unwrap();
-        for name in ["postgresql@9", "postgresql@17", "postgresql@15", "postgresql", "other@99"] {
+        for name in [
+            "postgresql@9",
+            "postgresql@17",
+            "postgresql@15",
+            "postgresql",
+            "other@99",
+        ] {
             fs::create_dir(root.path().join(name)).unwrap();
         }
         let found = versions(root.path().to_str().unwrap(), "postgresql@");
-        let expected: Vec<PathBuf> =
-            ["postgresql@17", "postgresql@15", "postgresql@9"].iter().map(|name| root.path().join(name).join("bin")).collect();
+        let expected: Vec<PathBuf> = ["postgresql@17", "postgresql@15", "postgresql@9"]
+            .iter()
+            .map(|name| root.path().join(name).join("bin"))
+            .collect();
         assert_eq!(found, expected);
     }
 }

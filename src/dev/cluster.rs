@@ -33,7 +33,11 @@ pub(super) struct Cluster {
 
 impl Cluster {
     /// Opens the cluster in `folder`, and makes it where missing. Blocks for a second or two in that case.
-    pub(super) fn open_or_make(folder: &Path, binaries: &PostgresBinaries, sync: bool) -> Result<Self, DevError> {
+    pub(super) fn open_or_make(
+        folder: &Path,
+        binaries: &PostgresBinaries,
+        sync: bool,
+    ) -> Result<Self, DevError> {
         let user = ServerUser::choose(&folder.join("data"))?;
         let folder = folder::make(folder, user.as_ref())?;
         let data = folder.join("data");
@@ -44,8 +48,16 @@ impl Cluster {
             }
             make(&folder, binaries, user.as_ref(), sync)?;
         }
-        let password = fs::read_to_string(&password).map_err(DevError::io("read", &password))?.trim().to_owned();
-        Ok(Self { folder, data, password, user })
+        let password = fs::read_to_string(&password)
+            .map_err(DevError::io("read", &password))?
+            .trim()
+            .to_owned();
+        Ok(Self {
+            folder,
+            data,
+            password,
+            user,
+        })
     }
 }
 
@@ -71,7 +83,12 @@ fn make(
     command
         .arg("-D")
         .arg(&new)
-        .args(["--encoding=UTF8", "--locale=C", "--auth=scram-sha-256", "--data-checksums"])
+        .args([
+            "--encoding=UTF8",
+            "--locale=C",
+            "--auth=scram-sha-256",
+            "--data-checksums",
+        ])
         .arg(format!("--username={OWNER}"))
         .arg("--pwfile")
         .arg(&password)
@@ -87,7 +104,10 @@ fn make(
     if !output.status.success() {
         let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
         text.push_str(&String::from_utf8_lossy(&output.stderr));
-        return Err(DevError::Initdb { folder: folder.to_path_buf(), output: text });
+        return Err(DevError::Initdb {
+            folder: folder.to_path_buf(),
+            output: text,
+        });
     }
     fs::rename(&new, &data).map_err(DevError::io("rename", &new))?;
     let synced = fs::File::open(folder).and_then(|folder| folder.sync_all());

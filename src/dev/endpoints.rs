@@ -28,7 +28,8 @@ impl Endpoints {
     /// Writes them, all at once, readable by us alone: the address of PostgreSQL holds its password.
     pub(super) fn write(&self, data: &Path) -> Result<(), DevError> {
         let path = Self::path(data);
-        let mut text = serde_json::to_string(self).map_err(|error| DevError::io("write", &path)(error.into()))?;
+        let mut text =
+            serde_json::to_string(self).map_err(|error| DevError::io("write", &path)(error.into()))?;
         text.push('\n');
         folder::write_private(&path, &text, None)
     }

@@ -40,7 +40,7 @@ fn make_missing(folder: &Path, mode: u32) -> Result<(), DevError> {
     }
     match fs::create_dir(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && folder.is_dir() => return Ok(()),
-        made => made.map_err(DevError::io("make the folder", folder))?,
+        outcome => outcome.map_err(DevError::io("make the folder", folder))?,
     }
     // Not left to the umask, which may be anything.
     fs::set_permissions(folder, Permissions::from_mode(mode)).map_err(DevError::io("set the mode of", folder))
@@ -50,20 +50,28 @@ fn make_missing(folder: &Path, mode: u32) -> Result<(), DevError> {
 pub(super) fn write_private(path: &Path, text: &str, user: Option<&ServerUser>) -> Result<(), DevError> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(DevError::io("write into", folder))?;
-    file.write_all(text.as_bytes()).map_err(DevError::io("write", path))?;
+    file.write_all(text.as_bytes())
+        .map_err(DevError::io("write", path))?;
     file.as_file().sync_all().map_err(DevError::io("write", path))?;
     if let Some(user) = user {
         user.own(file.path())?;
     }
-    file.persist(path).map_err(|error| DevError::io("write", path)(error.error))?;
+    file.persist(path)
+        .map_err(|error| DevError::io("write", path)(error.error))?;
     Ok(())
 }
 
 /// Removes a folder or file that may be gone already.
 pub(super) fn remove(path: &Path) -> Result<(), DevError> {
-    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    let removed = if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
     match removed {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(DevError::io("remove", path)(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(DevError::io("remove", path)(error))
+        }
         _ => Ok(()),
     }
 }
@@ -74,8 +82,13 @@ pub(super) fn remove(path: &Path) -> Result<(), DevError> {
 pub(super) fn lock(folder: &Path, patience: Duration) -> Result<File, DevError> {
     let path = folder.join(LOCK);
     let mut options = File::options();
-    let mut file =
-        options.read(true).write(true).create(true).truncate(false).open(&path).map_err(DevError::io("open", &path))?;
+    let mut file = options
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(DevError::io("open", &path))?;
     let deadline = Instant::now() + patience;
     loop {
         match file.try_lock() {
@@ -83,7 +96,10 @@ pub(super) fn lock(folder: &Path, patience: Duration) -> Result<File, DevError> 
             Err(TryLockError::Error(error)) => return Err(DevError::io("lock", &path)(error)),
             Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(LOCK_POLL),
             Err(TryLockError::WouldBlock) => {
-                return Err(DevError::InUse { folder: folder.to_path_buf(), holder: holder(&mut file) });
+                return Err(DevError::InUse {
+                    folder: folder.to_path_buf(),
+                    holder: holder(&mut file),
+                });
             }
         }
     }
@@ -91,7 +107,10 @@ pub(super) fn lock(folder: &Path, patience: Duration) -> Result<File, DevError> 
 
 /// Writes our process id into a lock that we hold, for those who find it taken.
 pub(super) fn sign(lock: &mut File, folder: &Path) -> Result<(), DevError> {
-    let signed = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| writeln!(lock, "{}", std::process::id()));
+    let signed = lock
+        .set_len(0)
+        .and_then(|()| lock.rewind())
+        .and_then(|()| writeln!(lock, "{}", std::process::id()));
     signed.map_err(DevError::io("write", &folder.join(LOCK)))
 }
 
@@ -111,7 +130,10 @@ mod tests {
         let mut held = lock(folder.path(), Duration::ZERO).unwrap();
         sign(&mut held, folder.path()).unwrap();
         let error = lock(folder.path(), Duration::ZERO).unwrap_err();
-        assert!(matches!(error, DevError::InUse { holder: Some(pid), .. } if pid == std::process::id()), "{error}");
+        assert!(
+            matches!(error, DevError::InUse { holder: Some(pid), .. } if pid == std::process::id()),
+            "{error}"
+        );
         drop(held);
         lock(folder.path(), Duration::ZERO).unwrap();
     }
@@ -122,8 +144,8 @@ mod tests {
         let made = make(&root.path().join("a/b"), None).unwrap();
         let secret = made.join("secret");
         write_private(&secret, "hidden", None).unwrap();
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(&made), mode(&secret)), (0o700, 0o600));
+        let bits = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((bits(&made), bits(&secret)), (0o700, 0o600));
         assert_eq!(fs::read_to_string(&secret).unwrap(), "hidden");
     }
 }

@@ -130,18 +130,7 @@ impl Report {
 /// was killed), with 0 after stopping it.
 #[must_use]
 pub fn guard_main(args: &GuardArgs) -> ExitCode {
-    let code = match listen().and_then(|orders| run(args, &orders)) {
-        Ok(code) => code,
-        Err(error) => {
-            Report::Failed(error.to_string()).send();
-            1
-        }
-    };
-    ExitCode::from(code)
-}
-
-fn run(args: &GuardArgs, orders: &Receiver<Order>) -> io::Result<u8> {
-    let (code, abandoned) = match guard(args, orders) {
+    let (code, abandoned) = match listen().and_then(|orders| guard(args, &orders)) {
         Ok(Some(end)) => (end.code, end.order == Some(Order::Abandoned)),
         Ok(None) => (1, false),
         Err(error) => {
@@ -153,7 +142,7 @@ fn run(args: &GuardArgs, orders: &Receiver<Order>) -> io::Result<u8> {
     for path in args.scratch.iter().chain(thrown_away) {
         remove(path);
     }
-    Ok(code)
+    ExitCode::from(code)
 }
 
 /// How the server ended.
@@ -177,18 +166,31 @@ fn guard(args: &GuardArgs, orders: &Receiver<Order>) -> io::Result<Option<End>> 
             Err(error) => return Err(io::Error::other(error)),
         }
         if let Some(order) = next(orders, POLL) {
-            return Ok(Some(End { code: 0, order: Some(order) }));
+            return Ok(Some(End {
+                code: 0,
+                order: Some(order),
+            }));
         }
     };
     let mut server = spawn(args, lock.into())?;
     Report::Started(server.id()).send();
     loop {
         if let Some(status) = server.try_wait()? {
-            return Ok(Some(End { code: exit_code(status), order: None }));
+            return Ok(Some(End {
+                code: exit_code(status),
+                order: None,
+            }));
         }
         if let Some(order) = next(orders, POLL) {
-            stop(&mut server, &args.signals, Duration::from_millis(args.patience_ms))?;
-            return Ok(Some(End { code: 0, order: Some(order) }));
+            stop(
+                &mut server,
+                &args.signals,
+                Duration::from_millis(args.patience_ms),
+            )?;
+            return Ok(Some(End {
+                code: 0,
+                order: Some(order),
+            }));
         }
     }
 }
@@ -197,7 +199,13 @@ fn spawn(args: &GuardArgs, lock: Stdio) -> io::Result<Child> {
     let log = || io::stderr().as_fd().try_clone_to_owned();
     let mut command = Command::new(&args.command[0]);
     // The working directory must be one that the server's user can be in.
-    command.args(&args.command[1..]).current_dir("/").process_group(0).stdin(lock).stdout(log()?).stderr(log()?);
+    command
+        .args(&args.command[1..])
+        .current_dir("/")
+        .process_group(0)
+        .stdin(lock)
+        .stdout(log()?)
+        .stderr(log()?);
     if let (Some(uid), Some(gid)) = (args.uid, args.gid) {
         command.uid(uid).gid(gid);
     }
@@ -243,7 +251,9 @@ fn remove(path: &Path) {
 }
 
 fn exit_code(status: ExitStatus) -> u8 {
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
@@ -275,14 +285,16 @@ fn listen() -> io::Result<Receiver<Order>> {
             Ok(_) if said == STOP_ORDER => Order::Stop,
             _ => Order::Abandoned,
         };
-        // The guard is past caring when nobody receives.
-        drop(sender.send(order));
+        // A guard that no longer receives is ending already.
+        let _ = sender.send(order);
     });
     Ok(orders)
 }
 
 fn stop_signals() -> SigSet {
-    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT].into_iter().collect()
+    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT]
+        .into_iter()
+        .collect()
 }
 
 #[cfg(test)]
@@ -293,7 +305,10 @@ mod tests {
     fn reports_are_read_as_they_are_sent() {
         assert_eq!(Report::parse("started 42\n"), Some(Report::Started(42)));
         assert_eq!(Report::parse("in-use -\n"), Some(Report::InUse));
-        assert_eq!(Report::parse("failed no such file\n"), Some(Report::Failed("no such file".to_owned())));
+        assert_eq!(
+            Report::parse("failed no such file\n"),
+            Some(Report::Failed("no such file".to_owned()))
+        );
         assert_eq!(Report::parse(""), None);
         assert_eq!(Report::parse("started soon\n"), None);
     }

@@ -20,7 +20,7 @@ use super::folder;
 use super::guard::{Report, STOP_ORDER, StopSignal};
 use super::user::ServerUser;
 
-const READY_PATIENCE: Duration = Duration::from_secs(60);
+const READY_PATIENCE: Duration = Duration::from_mins(1);
 const PROBE_PATIENCE: Duration = Duration::from_secs(5);
 const PROBE_PAUSE: Duration = Duration::from_millis(20);
 /// A log that has grown past this is put aside (once) when the server starts.
@@ -83,13 +83,32 @@ impl ServerCommand {
             guard: Mutex::new(Some(guard)),
             pipe,
             log,
-            throw_away: self.remove_on_drop.then(|| self.folder.clone()),
+            // Not before we know that the folder is ours.
+            throw_away: None,
         };
         match report {
-            Some(Report::Started(pid)) => guarded.pid = pid,
-            Some(Report::InUse) => return Err(DevError::InUse { folder: self.folder, holder: None }),
-            Some(Report::Failed(message)) => return Err(DevError::Guard { server: self.server, message }),
-            None => return Err(DevError::Guard { server: self.server, message: guarded.log.tail() }),
+            Some(Report::Started(pid)) => {
+                guarded.pid = pid;
+                guarded.throw_away = self.remove_on_drop.then_some(self.folder);
+            }
+            Some(Report::InUse) => {
+                return Err(DevError::InUse {
+                    folder: self.folder,
+                    holder: None,
+                });
+            }
+            Some(Report::Failed(message)) => {
+                return Err(DevError::Guard {
+                    server: self.server,
+                    message,
+                });
+            }
+            None => {
+                return Err(DevError::Guard {
+                    server: self.server,
+                    message: guarded.log.tail(),
+                });
+            }
         }
         Ok(guarded)
     }
@@ -135,11 +154,25 @@ impl Guarded {
     /// Whether the guard, and so the server, still runs.
     pub(super) fn is_running(&self) -> bool {
         let mut guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
-        guard.as_mut().is_some_and(|guard| matches!(guard.try_wait(), Ok(None)))
+        guard
+            .as_mut()
+            .is_some_and(|guard| matches!(guard.try_wait(), Ok(None)))
     }
 
-    /// Waits until `probe` says that the server is ready; fails when it ends, or after a minute.
-    pub(super) async fn until_ready<F, Ready>(&self, probe: F) -> Result<(), DevError>
+    /// Waits until `probe` says that the server is ready; fails when it ends, or after a minute. After a failure the
+    /// server has ended, and its folder is still there, to be tried again.
+    pub(super) async fn ready<F, Ready>(self, probe: F) -> Result<Self, DevError>
+    where
+        F: Fn() -> Ready,
+        Ready: Future<Output = bool>,
+    {
+        match self.until_ready(probe).await {
+            Ok(()) => Ok(self),
+            Err(error) => self.stop().await.and(Err(error)),
+        }
+    }
+
+    async fn until_ready<F, Ready>(&self, probe: F) -> Result<(), DevError>
     where
         F: Fn() -> Ready,
         Ready: Future<Output = bool>,
@@ -168,9 +201,16 @@ impl Guarded {
         let tail = self.log.tail();
         // Both servers print the system's own words for EADDRINUSE, which differ in the first letter's case alone.
         if tail.contains("ddress already in use") {
-            return DevError::PortInUse { server: self.server, port: self.port };
+            return DevError::PortInUse {
+                server: self.server,
+                port: self.port,
+            };
         }
-        DevError::Exited { server: self.server, log: self.log.path.clone(), tail }
+        DevError::Exited {
+            server: self.server,
+            log: self.log.path.clone(),
+            tail,
+        }
     }
 
     /// Stops the server in good order, keeps its data, and returns when it has ended. The guard's patience is the limit.
@@ -184,7 +224,9 @@ impl Guarded {
                 drop(pipe.write_all(STOP_ORDER.as_bytes()));
             }
             if let Some(mut guard) = guard {
-                guard.wait().map_err(DevError::io("wait for the guard of", Path::new("a server")))?;
+                guard
+                    .wait()
+                    .map_err(DevError::io("wait for the guard of", Path::new("a server")))?;
             }
             Ok(())
         })
@@ -192,7 +234,10 @@ impl Guarded {
     }
 
     fn take_guard(&mut self) -> Option<Child> {
-        self.guard.get_mut().unwrap_or_else(PoisonError::into_inner).take()
+        self.guard
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 }
 
@@ -200,7 +245,9 @@ impl Drop for Guarded {
     fn drop(&mut self) {
         drop(self.pipe.take());
         let throw_away = self.throw_away.take();
-        let Some(mut guard) = self.take_guard() else { return };
+        let Some(mut guard) = self.take_guard() else {
+            return;
+        };
         // So that the guard does not stay a zombie as long as we live. When we end first, nobody needs this thread.
         std::thread::spawn(move || {
             let ended = guard.wait();
@@ -225,8 +272,11 @@ impl ServerLog {
         if fs::metadata(&path).is_ok_and(|log| log.len() > LOG_LIMIT_BYTES) {
             fs::rename(&path, folder.join("server.log.old")).map_err(DevError::io("rename", &path))?;
         }
-        let mut file =
-            File::options().append(true).create(true).open(&path).map_err(DevError::io("open", &path))?;
+        let mut file = File::options()
+            .append(true)
+            .create(true)
+            .open(&path)
+            .map_err(DevError::io("open", &path))?;
         let start = file.seek(SeekFrom::End(0)).map_err(DevError::io("read", &path))?;
         Ok((Self { path, start }, file))
     }
@@ -236,7 +286,9 @@ impl ServerLog {
         let mut bytes = Vec::new();
         if let Ok(mut file) = File::open(&self.path)
             && let Ok(end) = file.seek(SeekFrom::End(0))
-            && file.seek(SeekFrom::Start(self.start.max(end.saturating_sub(TAIL_BYTES)))).is_ok()
+            && file
+                .seek(SeekFrom::Start(self.start.max(end.saturating_sub(TAIL_BYTES))))
+                .is_ok()
             && let Err(error) = file.take(TAIL_BYTES).read_to_end(&mut bytes)
         {
             return format!("(unreadable: {error})");

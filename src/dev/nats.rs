@@ -87,7 +87,9 @@ impl NatsServer {
         let name = format!("vtid-{}", Uuid::new_v4().simple());
         let expected = name.clone();
         let guarded = tokio::task::spawn_blocking(move || spawn(&options, port, &name)).await??;
-        guarded.until_ready(|| async { greeting(port).await.is_some_and(|info| info.is_ready(&expected)) }).await?;
+        let guarded = guarded
+            .ready(|| async { greeting(port).await.is_some_and(|info| info.is_ready(&expected)) })
+            .await?;
         Ok(Self { guarded, port })
     }
 
@@ -134,7 +136,11 @@ fn spawn(options: &NatsOptions, port: u16, name: &str) -> Result<Guarded, DevErr
     let store = folder.join("jetstream");
     folder::make_private(&store, user.as_ref())?;
     let config = folder.join("nats.conf");
-    folder::write_private(&config, &settings(name, port, &store, &options.extra_config)?, user.as_ref())?;
+    folder::write_private(
+        &config,
+        &settings(name, port, &store, &options.extra_config)?,
+        user.as_ref(),
+    )?;
     ServerCommand {
         server: SERVER,
         port,
@@ -152,7 +158,9 @@ fn spawn(options: &NatsOptions, port: u16, name: &str) -> Result<Guarded, DevErr
 }
 
 fn settings(name: &str, port: u16, store: &Path, extra: &str) -> Result<String, DevError> {
-    let store = store.to_str().ok_or_else(|| DevError::NotUtf8(store.to_path_buf()))?;
+    let store = store
+        .to_str()
+        .ok_or_else(|| DevError::NotUtf8(store.to_path_buf()))?;
     let store = store.replace('\\', "\\\\").replace('"', "\\\"");
     let mut text = format!(
         "server_name: \"{name}\"\nlisten: \"{}:{port}\"\njetstream {{\n  store_dir: \"{store}\"\n}}\n",
@@ -180,7 +188,10 @@ impl Info {
 async fn greeting(port: u16) -> Option<Info> {
     let connection = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.ok()?;
     let mut line = String::new();
-    BufReader::new(connection.take(GREETING_LIMIT_BYTES)).read_line(&mut line).await.ok()?;
+    BufReader::new(connection.take(GREETING_LIMIT_BYTES))
+        .read_line(&mut line)
+        .await
+        .ok()?;
     serde_json::from_str(line.strip_prefix("INFO ")?).ok()
 }
 

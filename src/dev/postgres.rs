@@ -97,25 +97,33 @@ impl PostgresServer {
     async fn start_once(options: PostgresOptions) -> Result<Self, DevError> {
         let port = port::free()?;
         let (guarded, password) = tokio::task::spawn_blocking(move || spawn(&options, port)).await??;
-        let server = Self { guarded, port, password };
         // The password is this cluster's own, so nobody else's server on this port can pass for it.
-        server
-            .guarded
-            .until_ready(|| async {
-                match server.connect(OWNER).await {
-                    Ok(connection) => connection.close().await.is_ok(),
-                    Err(_) => false,
-                }
-            })
-            .await?;
-        Ok(server)
+        let answers = || async {
+            match connect(port, &password).await {
+                Ok(connection) => connection.close().await.is_ok(),
+                Err(_) => false,
+            }
+        };
+        let guarded = guarded.ready(answers).await?;
+        Ok(Self {
+            guarded,
+            port,
+            password,
+        })
     }
 
     /// The cluster owner's address of `database`, password included.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
-        let database = utf8_percent_encode(database, NON_ALPHANUMERIC).to_string().replace("%5F", "_");
-        format!("postgres://{OWNER}:{}@{}:{}/{database}", self.password, Ipv4Addr::LOCALHOST, self.port)
+        let database = utf8_percent_encode(database, NON_ALPHANUMERIC)
+            .to_string()
+            .replace("%5F", "_");
+        format!(
+            "postgres://{OWNER}:{}@{}:{}/{database}",
+            self.password,
+            Ipv4Addr::LOCALHOST,
+            self.port
+        )
     }
 
     /// The port on 127.0.0.1; another one after each start.
@@ -142,7 +150,8 @@ impl PostgresServer {
     /// A name that is no plain one, or PostgreSQL's refusal.
     pub async fn create_database(&self, name: &str) -> Result<(), DevError> {
         check_name(name)?;
-        self.execute(format!("CREATE DATABASE {name} TEMPLATE template0")).await
+        self.execute(format!("CREATE DATABASE {name} TEMPLATE template0"))
+            .await
     }
 
     /// Drops a database where it exists, and ends the connections to it.
@@ -151,7 +160,8 @@ impl PostgresServer {
     /// A name that is no plain one, or PostgreSQL's refusal.
     pub async fn drop_database(&self, name: &str) -> Result<(), DevError> {
         check_name(name)?;
-        self.execute(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await
+        self.execute(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+            .await
     }
 
     /// Stops the server in good order and returns when it has ended; its data is kept.
@@ -164,23 +174,24 @@ impl PostgresServer {
 
     /// `sql` holds nothing but our own words and a checked name.
     async fn execute(&self, sql: String) -> Result<(), DevError> {
-        let mut connection = self.connect(OWNER).await?;
+        let mut connection = connect(self.port, &self.password).await?;
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
         connection.close().await?;
         Ok(())
     }
+}
 
-    async fn connect(&self, database: &str) -> Result<PgConnection, sqlx::Error> {
-        PgConnectOptions::new_without_pgpass()
-            .host("127.0.0.1")
-            .port(self.port)
-            .username(OWNER)
-            .password(&self.password)
-            .database(database)
-            .ssl_mode(PgSslMode::Disable)
-            .connect()
-            .await
-    }
+/// Connects as the owner, to the owner's own database.
+async fn connect(port: u16, password: &str) -> Result<PgConnection, sqlx::Error> {
+    PgConnectOptions::new_without_pgpass()
+        .host("127.0.0.1")
+        .port(port)
+        .username(OWNER)
+        .password(password)
+        .database(OWNER)
+        .ssl_mode(PgSslMode::Disable)
+        .connect()
+        .await
 }
 
 fn spawn(options: &PostgresOptions, port: u16) -> Result<(Guarded, String), DevError> {
@@ -234,7 +245,9 @@ fn arguments(options: &PostgresOptions, cluster: &Cluster, port: u16, sockets: &
 /// A socket's whole path has to fit into 104 bytes on macOS: hence not under the data folder, and `/tmp` before `TMPDIR`.
 fn socket_folder(user: Option<&ServerUser>) -> Result<TempDir, DevError> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix("vtid-pg-").permissions(std::fs::Permissions::from_mode(0o700));
+    builder
+        .prefix("vtid-pg-")
+        .permissions(std::fs::Permissions::from_mode(0o700));
     let place = Path::new("/tmp");
     let folder = builder
         .tempdir_in(place)
@@ -248,7 +261,10 @@ fn socket_folder(user: Option<&ServerUser>) -> Result<TempDir, DevError> {
 
 fn check_name(name: &str) -> Result<(), DevError> {
     let plain = |c: char| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit();
-    if name.len() <= 63 && name.chars().all(plain) && !name.starts_with(|c: char| c.is_ascii_digit()) && !name.is_empty()
+    if name.len() <= 63
+        && name.chars().all(plain)
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && !name.is_empty()
     {
         return Ok(());
     }
