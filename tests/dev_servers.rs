@@ -295,7 +295,7 @@ async fn nats_keeps_its_stream_and_its_port_over_a_restart() {
 }
 
 #[tokio::test]
-async fn nats_flavors_differ_and_take_further_settings() {
+async fn both_nats_flavors_take_further_settings() {
     let mut versions = Vec::new();
     for flavor in [NatsFlavor::Oldest, NatsFlavor::Current] {
         let nats = nats_with(flavor, "max_payload: 4096").await;
@@ -303,7 +303,8 @@ async fn nats_flavors_differ_and_take_further_settings() {
         assert_eq!(info.max_payload, 4096);
         versions.push(info.version);
     }
-    assert_ne!(versions[0], versions[1]);
+    // Which one the distribution has is its own affair; ours is pinned.
+    assert!(versions[1].starts_with("2.15."), "{versions:?}");
 }
 
 #[tokio::test]
