@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use async_nats::jetstream;
 use nix::errno::Errno;
@@ -23,6 +24,14 @@ fn pid(raw: u32) -> Pid {
 
 fn lives(raw: u32) -> bool {
     kill(pid(raw), None) != Err(Errno::ESRCH)
+}
+
+fn parent_of(raw: u32) -> u32 {
+    let parent = Command::new("ps")
+        .args(["-o", "ppid=", "-p", &raw.to_string()])
+        .output()
+        .unwrap();
+    String::from_utf8(parent.stdout).unwrap().trim().parse().unwrap()
 }
 
 async fn gone(raw: u32) {
@@ -90,13 +99,20 @@ async fn both_servers_answer_last_and_stop() {
     write_row(&endpoints.postgres).await;
     publish(&endpoints.nats).await;
     let pids = [servers.postgres.pid(), servers.nats.pid()];
-    // A Ctrl-C on our terminal must not reach them.
-    for server in pids {
-        assert_ne!(getpgid(Some(pid(server))).unwrap(), getpgid(None).unwrap());
+    // A Ctrl-C on our terminal must reach neither them nor their guards.
+    for process in pids.into_iter().chain(pids.map(parent_of)) {
+        assert_ne!(getpgid(Some(pid(process))).unwrap(), getpgid(None).unwrap());
     }
+    let state = std::fs::read_to_string(data.path().join("postgres/data/postmaster.pid")).unwrap();
+    let sockets = PathBuf::from(state.lines().nth(4).unwrap());
+    assert!(
+        sockets
+            .join(format!(".s.PGSQL.{}", servers.postgres.port()))
+            .exists()
+    );
     servers.stop().await.unwrap();
     assert_eq!(pids.map(lives), [false, false]);
-    assert!(!Endpoints::path(data.path()).exists());
+    assert!(!Endpoints::path(data.path()).exists() && !sockets.exists());
 
     let servers = DevServers::start(data.path(), program()).await.unwrap();
     assert_eq!(read_row(&servers.postgres.url("postgres")).await, 42);
@@ -255,28 +271,35 @@ async fn a_frozen_server_is_stopped_too() {
 }
 
 #[tokio::test]
+async fn a_guard_that_is_asked_to_end_stops_its_server_first() {
+    let data = folder();
+    let server = NatsServer::start(&NatsOptions::new(data.path(), program()))
+        .await
+        .unwrap();
+    kill(pid(parent_of(server.pid())), Signal::SIGTERM).unwrap();
+    gone(server.pid()).await;
+}
+
+#[tokio::test]
 async fn a_server_whose_guard_was_killed_keeps_its_folder_to_itself() {
     let data = folder();
     let options = NatsOptions::new(data.path(), program());
     let server = NatsServer::start(&options).await.unwrap();
     let orphan = server.pid();
-    let parent = Command::new("ps")
-        .args(["-o", "ppid=", "-p", &orphan.to_string()])
-        .output()
-        .unwrap();
-    let guard = String::from_utf8(parent.stdout).unwrap().trim().parse().unwrap();
-    kill(pid(guard), Signal::SIGKILL).unwrap();
+    kill(pid(parent_of(orphan)), Signal::SIGKILL).unwrap();
     eventually("the guard's end is noticed", async || {
         (!server.is_running()).then_some(())
     })
     .await;
-    assert!(lives(orphan));
+    let orphan_lived = lives(orphan);
 
-    let second = tokio::spawn(async move { NatsServer::start(&options).await });
-    let taken = std::fs::File::open(data.path().join("lock")).unwrap();
-    assert!(taken.try_lock().is_err(), "the orphan does not hold the lock");
+    let mut second = tokio::spawn(async move { NatsServer::start(&options).await });
+    let waits = tokio::time::timeout(Duration::from_millis(300), &mut second)
+        .await
+        .is_err();
+    // Before anything can fail, so that it is not left behind.
     kill(pid(orphan), Signal::SIGTERM).unwrap();
-    drop(taken);
+    assert!(orphan_lived && waits, "lived: {orphan_lived}, waits: {waits}");
     second.await.unwrap().unwrap().stop().await.unwrap();
 }
 

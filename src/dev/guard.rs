@@ -26,8 +26,8 @@ use super::folder;
 
 /// What the parent writes for an orderly stop that keeps the data.
 pub(super) const STOP_ORDER: &str = "stop\n";
-/// How long the guard waits for an earlier server of the folder to end.
-const LOCK_PATIENCE: Duration = Duration::from_secs(15);
+/// How long the guard waits for an earlier server of the folder to end: longer than another guard takes to stop one.
+const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 /// Between two looks whether the server still lives. Polled, because only a child that was not yet waited for has a
 /// process id that is surely still its own, to be signalled without hitting a stranger.
 const POLL: Duration = Duration::from_millis(25);

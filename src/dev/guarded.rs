@@ -249,13 +249,15 @@ impl Drop for Guarded {
             return;
         };
         // So that the guard does not stay a zombie as long as we live. When we end first, nobody needs this thread.
-        std::thread::spawn(move || {
+        let waiting = std::thread::Builder::new().spawn(move || {
             let ended = guard.wait();
             // A guard whose server had ended earlier was not there to see it dropped.
             if let (Ok(_), Some(folder)) = (ended, throw_away) {
                 drop(folder::remove(&folder));
             }
         });
+        // Without a thread the guard stays a zombie until we end, and does its work all the same.
+        drop(waiting);
     }
 }
 
