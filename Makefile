@@ -1,0 +1,36 @@
+# For a Debian or macOS machine with Rust (so for the make of macOS, 3.81): what else is needed is installed, or the
+# command for it is printed.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run test lint fmt deps test-deps
+
+# For `make run`, e.g. RUN_ARGS='--listen 127.0.0.1:9090'
+RUN_ARGS ?=
+
+help:
+	@echo "make run        start the ledger with a private PostgreSQL and NATS (RUN_ARGS='...' are its arguments)"
+	@echo "make test       run all tests"
+	@echo "make lint       check format and lints"
+	@echo "make fmt        format the code"
+	@echo "make deps       install what 'make run' needs (PostgreSQL, nats-server)"
+	@echo "make test-deps  install what else 'make test' needs (a second nats-server, under .tools/)"
+
+run: deps
+	cargo run --release -- dev $(RUN_ARGS)
+
+test: deps test-deps
+	cargo test
+
+lint:
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+
+fmt:
+	cargo fmt
+
+deps:
+	@scripts/install-deps run
+
+test-deps:
+	@scripts/install-deps test

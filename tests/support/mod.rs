@@ -1,0 +1,38 @@
+//! What the client tests stand on: a database and a NATS server for each test, of servers that end with this process.
+
+mod nats;
+mod postgres;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+pub(crate) use nats::{NatsFlavor, nats, nats_with};
+pub(crate) use postgres::database;
+
+/// The program under test, which is also the guard of the servers.
+pub(crate) fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_vtid-ledger"))
+}
+
+/// A folder for a test's servers, removed when dropped. Under root an ordinary user has to get through it.
+pub(crate) fn folder() -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt;
+    let permissions = std::fs::Permissions::from_mode(0o711);
+    tempfile::Builder::new()
+        .prefix("vtid-test-")
+        .permissions(permissions)
+        .tempdir()
+        .unwrap()
+}
+
+/// Asks again and again until the answer is `Some`, for half a minute at most.
+pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "gave up waiting: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,101 @@
+//! A NATS server for each test.
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use vtid_ledger::dev::{NatsOptions, NatsServer};
+
+/// Which nats-server: both ends of what the ledger supports.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum NatsFlavor {
+    /// Debian's, 2.9, or wherever else the product finds one.
+    Oldest,
+    /// The current one, which `make test-deps` installs.
+    Current,
+}
+
+impl NatsFlavor {
+    fn binary(self, folder: &Path) -> Option<PathBuf> {
+        match self {
+            Self::Oldest => None,
+            Self::Current => {
+                let installed =
+                    Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools/nats-current/bin/nats-server");
+                assert!(
+                    installed.exists(),
+                    "{} is missing: run `make test-deps`",
+                    installed.display()
+                );
+                // Under root the server runs as an ordinary user, who may not get at our working copy.
+                let copy = folder.join("nats-server");
+                std::fs::copy(&installed, &copy).unwrap();
+                Some(copy)
+            }
+        }
+    }
+}
+
+/// A NATS server of one test. It ends with the test, and its store is removed.
+pub(crate) struct TestNats {
+    options: NatsOptions,
+    server: Option<NatsServer>,
+    /// Not removed by us while a server runs in it.
+    folder: Option<TempDir>,
+}
+
+/// Starts a server with an empty store.
+pub(crate) async fn nats(flavor: NatsFlavor) -> TestNats {
+    nats_with(flavor, "").await
+}
+
+/// Starts a server with an empty store and further settings.
+pub(crate) async fn nats_with(flavor: NatsFlavor, extra_config: &str) -> TestNats {
+    let folder = super::folder();
+    let mut options = NatsOptions::new(folder.path(), super::program());
+    options.binary = flavor.binary(folder.path());
+    options.extra_config = extra_config.to_owned();
+    options.remove_on_drop = true;
+    let mut nats = TestNats {
+        options,
+        server: None,
+        folder: Some(folder),
+    };
+    nats.start().await;
+    nats.options.port = nats.server.as_ref().map(NatsServer::port);
+    nats
+}
+
+impl TestNats {
+    /// The server's address, which stays the same when it is started again.
+    pub(crate) fn url(&self) -> String {
+        self.server().url()
+    }
+
+    /// The running server.
+    pub(crate) fn server(&self) -> &NatsServer {
+        self.server.as_ref().expect("the test has stopped its NATS")
+    }
+
+    /// Stops the server; its store stays.
+    pub(crate) async fn stop(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.stop().await.unwrap();
+        }
+    }
+
+    /// Starts the server again, on the same port and store.
+    pub(crate) async fn start(&mut self) {
+        self.server = Some(NatsServer::start(&self.options).await.unwrap());
+    }
+}
+
+impl Drop for TestNats {
+    fn drop(&mut self) {
+        // A running server's folder is the guard's to remove, once the server has ended.
+        if self.server.is_some()
+            && let Some(folder) = self.folder.take()
+        {
+            let _ = folder.keep();
+        }
+    }
+}
