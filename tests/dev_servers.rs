@@ -27,10 +27,7 @@ fn lives(raw: u32) -> bool {
 }
 
 fn parent_of(raw: u32) -> u32 {
-    let parent = Command::new("ps")
-        .args(["-o", "ppid=", "-p", &raw.to_string()])
-        .output()
-        .unwrap();
+    let parent = Command::new("ps").args(["-o", "ppid=", "-p", &raw.to_string()]).output().unwrap();
     String::from_utf8(parent.stdout).unwrap().trim().parse().unwrap()
 }
 
@@ -48,10 +45,7 @@ async fn write_row(url: &str) {
 
 async fn read_row(url: &str) -> i32 {
     let mut connection = PgConnection::connect(url).await.unwrap();
-    sqlx::query_scalar("SELECT n FROM kept")
-        .fetch_one(&mut connection)
-        .await
-        .unwrap()
+    sqlx::query_scalar("SELECT n FROM kept").fetch_one(&mut connection).await.unwrap()
 }
 
 async fn publish(url: &str) -> jetstream::Context {
@@ -62,32 +56,18 @@ async fn publish(url: &str) -> jetstream::Context {
         ..Default::default()
     };
     context.create_stream(config).await.unwrap();
-    context
-        .publish("kept.one", "1".into())
-        .await
-        .unwrap()
-        .await
-        .unwrap();
+    context.publish("kept.one", "1".into()).await.unwrap().await.unwrap();
     context
 }
 
 async fn messages(url: &str) -> u64 {
     let context = jetstream::new(async_nats::connect(url).await.unwrap());
-    context
-        .get_stream(STREAM)
-        .await
-        .unwrap()
-        .cached_info()
-        .state
-        .messages
+    context.get_stream(STREAM).await.unwrap().cached_info().state.messages
 }
 
 async fn wait_for_endpoints(data: &Path) -> Endpoints {
     let path = Endpoints::path(data);
-    eventually("endpoints.json", async || {
-        serde_json::from_slice(&std::fs::read(&path).ok()?).ok()
-    })
-    .await
+    eventually("endpoints.json", async || serde_json::from_slice(&std::fs::read(&path).ok()?).ok()).await
 }
 
 #[tokio::test]
@@ -105,11 +85,7 @@ async fn both_servers_answer_last_and_stop() {
     }
     let state = std::fs::read_to_string(data.path().join("postgres/data/postmaster.pid")).unwrap();
     let sockets = PathBuf::from(state.lines().nth(4).unwrap());
-    assert!(
-        sockets
-            .join(format!(".s.PGSQL.{}", servers.postgres.port()))
-            .exists()
-    );
+    assert!(sockets.join(format!(".s.PGSQL.{}", servers.postgres.port())).exists());
     servers.stop().await.unwrap();
     assert_eq!(pids.map(lives), [false, false]);
     assert!(!Endpoints::path(data.path()).exists() && !sockets.exists());
@@ -124,12 +100,7 @@ async fn both_servers_answer_last_and_stop() {
 async fn a_cluster_is_durable_unless_told_and_asks_for_its_password() {
     let data = folder();
     let mut options = PostgresOptions::new(data.path().join("durable"), program());
-    let settings = [
-        "fsync",
-        "synchronous_commit",
-        "full_page_writes",
-        "server_encoding",
-    ];
+    let settings = ["fsync", "synchronous_commit", "full_page_writes", "server_encoding"];
     let read = async |server: &PostgresServer| {
         let mut connection = PgConnection::connect(&server.url("postgres")).await.unwrap();
         let mut values: Vec<String> = Vec::new();
@@ -155,10 +126,7 @@ async fn a_cluster_is_durable_unless_told_and_asks_for_its_password() {
     let server = PostgresServer::start(&options).await.unwrap();
     assert_eq!(read(&server).await, "off on off UTF8 C");
     drop(server);
-    eventually("the folder is removed", async || {
-        (!options.folder.exists()).then_some(())
-    })
-    .await;
+    eventually("the folder is removed", async || (!options.folder.exists()).then_some(())).await;
 }
 
 #[tokio::test]
@@ -169,10 +137,7 @@ async fn each_test_has_a_database_of_its_own() {
     assert_eq!(read_row(one.url()).await, 42);
     let url = one.url().to_owned();
     drop(one);
-    eventually("the database is dropped", async || {
-        PgConnection::connect(&url).await.err()
-    })
-    .await;
+    eventually("the database is dropped", async || PgConnection::connect(&url).await.err()).await;
     assert_eq!(read_row(two.url()).await, 42);
 }
 
@@ -185,10 +150,7 @@ async fn two_starts_on_one_folder_are_an_error_that_names_the_holder() {
         matches!(error, DevError::InUse { holder: Some(pid), .. } if pid == std::process::id()),
         "{error}"
     );
-    assert!(
-        error.to_string().contains(data.path().to_str().unwrap()),
-        "{error}"
-    );
+    assert!(error.to_string().contains(data.path().to_str().unwrap()), "{error}");
     assert!(servers.postgres.is_running() && servers.nats.is_running());
     servers.stop().await.unwrap();
 }
@@ -197,12 +159,7 @@ async fn two_starts_on_one_folder_are_an_error_that_names_the_holder() {
 async fn a_killed_parent_takes_its_servers_with_it_and_the_folder_starts_again() {
     let data = folder();
     let mut parent = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--ignored",
-            "--exact",
-            "dev_servers::stand_in_for_dev",
-            "--nocapture",
-        ])
+        .args(["--ignored", "--exact", "dev_servers::stand_in_for_dev", "--nocapture"])
         .env("VTID_TEST_DATA", data.path())
         .stdout(Stdio::null())
         .spawn()
@@ -210,11 +167,7 @@ async fn a_killed_parent_takes_its_servers_with_it_and_the_folder_starts_again()
     let endpoints = wait_for_endpoints(data.path()).await;
     write_row(&endpoints.postgres).await;
     publish(&endpoints.nats).await;
-    let pids: Vec<u32> = endpoints
-        .http
-        .split(' ')
-        .map(|pid| pid.parse().unwrap())
-        .collect();
+    let pids: Vec<u32> = endpoints.http.split(' ').map(|pid| pid.parse().unwrap()).collect();
     assert!(pids.iter().copied().all(lives));
     parent.kill().unwrap();
     parent.wait().unwrap();
@@ -222,10 +175,7 @@ async fn a_killed_parent_takes_its_servers_with_it_and_the_folder_starts_again()
     // At once: the start waits for the old servers to end.
     let servers = DevServers::start(data.path(), program()).await.unwrap();
     assert!(!pids.iter().copied().any(lives));
-    assert!(
-        !Endpoints::path(data.path()).exists(),
-        "the killed run's addresses are still there"
-    );
+    assert!(!Endpoints::path(data.path()).exists(), "the killed run's addresses are still there");
     assert_eq!(read_row(&servers.postgres.url("postgres")).await, 42);
     assert_eq!(messages(&servers.nats.url()).await, 1);
     servers.stop().await.unwrap();
@@ -251,10 +201,7 @@ async fn a_killed_postmaster_is_recovered_from() {
     let server = PostgresServer::start(&options).await.unwrap();
     write_row(&server.url("postgres")).await;
     kill(pid(server.pid()), Signal::SIGKILL).unwrap();
-    eventually("its end is noticed", async || {
-        (!server.is_running()).then_some(())
-    })
-    .await;
+    eventually("its end is noticed", async || (!server.is_running()).then_some(())).await;
     assert!(data.path().join("data/postmaster.pid").exists());
     let again = PostgresServer::start(&options).await.unwrap();
     assert_eq!(read_row(&again.url("postgres")).await, 42);
@@ -273,9 +220,7 @@ async fn a_frozen_server_is_stopped_too() {
 #[tokio::test]
 async fn a_guard_that_is_asked_to_end_stops_its_server_first() {
     let data = folder();
-    let server = NatsServer::start(&NatsOptions::new(data.path(), program()))
-        .await
-        .unwrap();
+    let server = NatsServer::start(&NatsOptions::new(data.path(), program())).await.unwrap();
     kill(pid(parent_of(server.pid())), Signal::SIGTERM).unwrap();
     gone(server.pid()).await;
 }
@@ -287,16 +232,11 @@ async fn a_server_whose_guard_was_killed_keeps_its_folder_to_itself() {
     let server = NatsServer::start(&options).await.unwrap();
     let orphan = server.pid();
     kill(pid(parent_of(orphan)), Signal::SIGKILL).unwrap();
-    eventually("the guard's end is noticed", async || {
-        (!server.is_running()).then_some(())
-    })
-    .await;
+    eventually("the guard's end is noticed", async || (!server.is_running()).then_some(())).await;
     let orphan_lived = lives(orphan);
 
     let mut second = tokio::spawn(async move { NatsServer::start(&options).await });
-    let waits = tokio::time::timeout(Duration::from_millis(300), &mut second)
-        .await
-        .is_err();
+    let waits = tokio::time::timeout(Duration::from_millis(300), &mut second).await.is_err();
     // Before anything can fail, so that it is not left behind.
     kill(pid(orphan), Signal::SIGTERM).unwrap();
     assert!(orphan_lived && waits, "lived: {orphan_lived}, waits: {waits}");
@@ -338,10 +278,7 @@ async fn a_port_in_use_is_named() {
     let mut options = NatsOptions::new(data.path(), program());
     options.port = Some(port);
     let error = NatsServer::start(&options).await.unwrap_err();
-    assert!(
-        matches!(error, DevError::PortInUse { port: named, .. } if named == port),
-        "{error}"
-    );
+    assert!(matches!(error, DevError::PortInUse { port: named, .. } if named == port), "{error}");
 }
 
 #[tokio::test]
@@ -365,18 +302,12 @@ async fn a_missing_program_is_named_with_the_command_that_installs_it() {
     let mut options = PostgresOptions::new(data.path(), program());
     options.binaries = Some(nowhere.clone());
     let error = PostgresServer::start(&options).await.unwrap_err().to_string();
-    assert!(
-        error.contains("postgres was not found") && error.contains(" install "),
-        "{error}"
-    );
+    assert!(error.contains("postgres was not found") && error.contains(" install "), "{error}");
 
     let mut options = NatsOptions::new(data.path(), program());
     options.binary = Some(nowhere);
     let error = NatsServer::start(&options).await.unwrap_err().to_string();
-    assert!(
-        error.contains("nats-server was not found") && error.contains(" install "),
-        "{error}"
-    );
+    assert!(error.contains("nats-server was not found") && error.contains(" install "), "{error}");
 }
 
 #[tokio::test]
@@ -391,9 +322,6 @@ async fn under_root_an_unreachable_folder_is_named_with_one_that_works() {
     let error = DevServers::start(&inner, program()).await.unwrap_err();
     assert!(matches!(error, DevError::Unreachable { .. }), "{error}");
     let text = error.to_string();
-    assert!(
-        text.contains(inner.to_str().unwrap()) && text.contains("/var/lib/vtid"),
-        "{text}"
-    );
+    assert!(text.contains(inner.to_str().unwrap()) && text.contains("/var/lib/vtid"), "{text}");
     assert!(!inner.exists());
 }

@@ -39,9 +39,7 @@ impl PostgresBinaries {
     /// In `folder` if one is given, else in the folder that `VTID_POSTGRES_BIN` names, else the first of `PATH`,
     /// `/usr/lib/postgresql/*/bin` and Homebrew's folders that has both programs.
     pub(super) fn find(folder: Option<&Path>) -> Result<Self, DevError> {
-        let named = folder
-            .map(Path::to_path_buf)
-            .or_else(|| variable(POSTGRES_VARIABLE));
+        let named = folder.map(Path::to_path_buf).or_else(|| variable(POSTGRES_VARIABLE));
         let places = named.map_or_else(postgres_places, |folder| vec![folder]);
         let found = Self::in_places(&places)?;
         found.check_version()?;
@@ -55,9 +53,8 @@ impl PostgresBinaries {
             variable: POSTGRES_VARIABLE,
         };
         let has_postgres = |place: &&PathBuf| is_program(&place.join("postgres"));
-        let Some(place) = places
-            .iter()
-            .find(|place| has_postgres(place) && is_program(&place.join("initdb")))
+        let Some(place) =
+            places.iter().find(|place| has_postgres(place) && is_program(&place.join("initdb")))
         else {
             return Err(missing(if places.iter().any(|place| has_postgres(&place)) {
                 "initdb"
@@ -65,10 +62,7 @@ impl PostgresBinaries {
                 "postgres"
             }));
         };
-        Ok(Self {
-            initdb: place.join("initdb"),
-            postgres: place.join("postgres"),
-        })
+        Ok(Self { initdb: place.join("initdb"), postgres: place.join("postgres") })
     }
 
     fn check_version(&self) -> Result<(), DevError> {
@@ -93,15 +87,9 @@ impl PostgresBinaries {
 /// Homebrew's folders.
 pub(super) fn find_nats(file: Option<&Path>) -> Result<PathBuf, DevError> {
     let named = file.map(Path::to_path_buf).or_else(|| variable(NATS_VARIABLE));
-    named
-        .map_or_else(nats_candidates, |file| vec![file])
-        .into_iter()
-        .find(|file| is_program(file))
-        .ok_or(DevError::MissingBinary {
-            program: "nats-server",
-            install: INSTALL_NATS,
-            variable: NATS_VARIABLE,
-        })
+    named.map_or_else(nats_candidates, |file| vec![file]).into_iter().find(|file| is_program(file)).ok_or(
+        DevError::MissingBinary { program: "nats-server", install: INSTALL_NATS, variable: NATS_VARIABLE },
+    )
 }
 
 fn postgres_places() -> Vec<PathBuf> {
@@ -113,12 +101,7 @@ fn postgres_places() -> Vec<PathBuf> {
 }
 
 fn nats_candidates() -> Vec<PathBuf> {
-    let fixed = [
-        "/usr/sbin",
-        "/usr/local/sbin",
-        "/usr/local/bin",
-        "/opt/homebrew/bin",
-    ];
+    let fixed = ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin"];
     path_folders()
         .into_iter()
         .chain(fixed.map(PathBuf::from))
@@ -145,15 +128,11 @@ fn versions(root: &str, prefix: &str) -> Vec<PathBuf> {
 
 fn path_folders() -> Vec<PathBuf> {
     // A relative entry would mean something else for the server, whose working directory is another.
-    env::split_paths(&env::var_os("PATH").unwrap_or_default())
-        .filter(|folder| folder.is_absolute())
-        .collect()
+    env::split_paths(&env::var_os("PATH").unwrap_or_default()).filter(|folder| folder.is_absolute()).collect()
 }
 
 fn variable(name: &str) -> Option<PathBuf> {
-    env::var_os(name)
-        .filter(|value: &OsString| !value.is_empty())
-        .map(PathBuf::from)
+    env::var_os(name).filter(|value: &OsString| !value.is_empty()).map(PathBuf::from)
 }
 
 fn is_program(file: &Path) -> bool {
@@ -171,10 +150,7 @@ mod tests {
 
     #[test]
     fn reads_the_major_version() {
-        assert_eq!(
-            major_version("postgres (PostgreSQL) 15.6 (Debian 15.6-0+deb12u1)\n"),
-            Some(15)
-        );
+        assert_eq!(major_version("postgres (PostgreSQL) 15.6 (Debian 15.6-0+deb12u1)\n"), Some(15));
         assert_eq!(major_version("postgres (PostgreSQL) 18beta1\n"), Some(18));
         assert_eq!(major_version("something else\n"), None);
     }
@@ -186,28 +162,13 @@ mod tests {
         fs::write(&postgres, "").unwrap();
         fs::set_permissions(&postgres, fs::Permissions::from_mode(0o755)).unwrap();
         let error = PostgresBinaries::in_places(&[folder.path().to_path_buf()]).unwrap_err();
-        assert!(
-            matches!(
-                error,
-                DevError::MissingBinary {
-                    program: "initdb",
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        assert!(matches!(error, DevError::MissingBinary { program: "initdb", .. }), "{error}");
     }
 
     #[test]
     fn the_highest_version_comes_first_and_as_a_number() {
         let root = tempfile::tempdir().unwrap();
-        for name in [
-            "postgresql@9",
-            "postgresql@17",
-            "postgresql@15",
-            "postgresql",
-            "other@99",
-        ] {
+        for name in ["postgresql@9", "postgresql@17", "postgresql@15", "postgresql", "other@99"] {
             fs::create_dir(root.path().join(name)).unwrap();
         }
         let found = versions(root.path().to_str().unwrap(), "postgresql@");

@@ -48,16 +48,9 @@ impl Cluster {
             }
             make(&folder, binaries, user.as_ref(), sync)?;
         }
-        let password = fs::read_to_string(&password)
-            .map_err(DevError::io("read", &password))?
-            .trim()
-            .to_owned();
-        Ok(Self {
-            folder,
-            data,
-            password,
-            user,
-        })
+        let password =
+            fs::read_to_string(&password).map_err(DevError::io("read", &password))?.trim().to_owned();
+        Ok(Self { folder, data, password, user })
     }
 }
 
@@ -83,12 +76,7 @@ fn make(
     command
         .arg("-D")
         .arg(&new)
-        .args([
-            "--encoding=UTF8",
-            "--locale=C",
-            "--auth=scram-sha-256",
-            "--data-checksums",
-        ])
+        .args(["--encoding=UTF8", "--locale=C", "--auth=scram-sha-256", "--data-checksums"])
         .arg(format!("--username={OWNER}"))
         .arg("--pwfile")
         .arg(&password)
@@ -104,10 +92,7 @@ fn make(
     if !output.status.success() {
         let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
         text.push_str(&String::from_utf8_lossy(&output.stderr));
-        return Err(DevError::Initdb {
-            folder: folder.to_path_buf(),
-            output: text,
-        });
+        return Err(DevError::Initdb { folder: folder.to_path_buf(), output: text });
     }
     fs::rename(&new, &data).map_err(DevError::io("rename", &new))?;
     let synced = fs::File::open(folder).and_then(|folder| folder.sync_all());

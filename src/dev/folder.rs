@@ -50,24 +50,18 @@ fn make_missing(folder: &Path, mode: u32) -> Result<(), DevError> {
 pub(super) fn write_private(path: &Path, text: &str, user: Option<&ServerUser>) -> Result<(), DevError> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(DevError::io("write into", folder))?;
-    file.write_all(text.as_bytes())
-        .map_err(DevError::io("write", path))?;
+    file.write_all(text.as_bytes()).map_err(DevError::io("write", path))?;
     file.as_file().sync_all().map_err(DevError::io("write", path))?;
     if let Some(user) = user {
         user.own(file.path())?;
     }
-    file.persist(path)
-        .map_err(|error| DevError::io("write", path)(error.error))?;
+    file.persist(path).map_err(|error| DevError::io("write", path)(error.error))?;
     Ok(())
 }
 
 /// Removes a folder or file that may be gone already.
 pub(super) fn remove(path: &Path) -> Result<(), DevError> {
-    let removed = if path.is_dir() {
-        fs::remove_dir_all(path)
-    } else {
-        fs::remove_file(path)
-    };
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     match removed {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(DevError::io("remove", path)(error))
@@ -96,10 +90,7 @@ pub(super) fn lock(folder: &Path, patience: Duration) -> Result<File, DevError> 
             Err(TryLockError::Error(error)) => return Err(DevError::io("lock", &path)(error)),
             Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(LOCK_POLL),
             Err(TryLockError::WouldBlock) => {
-                return Err(DevError::InUse {
-                    folder: folder.to_path_buf(),
-                    holder: holder(&mut file),
-                });
+                return Err(DevError::InUse { folder: folder.to_path_buf(), holder: holder(&mut file) });
             }
         }
     }
@@ -107,10 +98,8 @@ pub(super) fn lock(folder: &Path, patience: Duration) -> Result<File, DevError> 
 
 /// Writes our process id into a lock that we hold, for those who find it taken.
 pub(super) fn sign(lock: &mut File, folder: &Path) -> Result<(), DevError> {
-    let signed = lock
-        .set_len(0)
-        .and_then(|()| lock.rewind())
-        .and_then(|()| writeln!(lock, "{}", std::process::id()));
+    let signed =
+        lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| writeln!(lock, "{}", std::process::id()));
     signed.map_err(DevError::io("write", &folder.join(LOCK)))
 }
 

@@ -166,31 +166,18 @@ fn guard(args: &GuardArgs, orders: &Receiver<Order>) -> io::Result<Option<End>> 
             Err(error) => return Err(io::Error::other(error)),
         }
         if let Some(order) = next(orders, POLL) {
-            return Ok(Some(End {
-                code: 0,
-                order: Some(order),
-            }));
+            return Ok(Some(End { code: 0, order: Some(order) }));
         }
     };
     let mut server = spawn(args, lock.into())?;
     Report::Started(server.id()).send();
     loop {
         if let Some(status) = server.try_wait()? {
-            return Ok(Some(End {
-                code: exit_code(status),
-                order: None,
-            }));
+            return Ok(Some(End { code: exit_code(status), order: None }));
         }
         if let Some(order) = next(orders, POLL) {
-            stop(
-                &mut server,
-                &args.signals,
-                Duration::from_millis(args.patience_ms),
-            )?;
-            return Ok(Some(End {
-                code: 0,
-                order: Some(order),
-            }));
+            stop(&mut server, &args.signals, Duration::from_millis(args.patience_ms))?;
+            return Ok(Some(End { code: 0, order: Some(order) }));
         }
     }
 }
@@ -251,9 +238,7 @@ fn remove(path: &Path) {
 }
 
 fn exit_code(status: ExitStatus) -> u8 {
-    let code = status
-        .code()
-        .or_else(|| status.signal().map(|signal| 128 + signal));
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
@@ -292,9 +277,7 @@ fn listen() -> io::Result<Receiver<Order>> {
 }
 
 fn stop_signals() -> SigSet {
-    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT]
-        .into_iter()
-        .collect()
+    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT].into_iter().collect()
 }
 
 #[cfg(test)]
@@ -305,10 +288,7 @@ mod tests {
     fn reports_are_read_as_they_are_sent() {
         assert_eq!(Report::parse("started 42\n"), Some(Report::Started(42)));
         assert_eq!(Report::parse("in-use -\n"), Some(Report::InUse));
-        assert_eq!(
-            Report::parse("failed no such file\n"),
-            Some(Report::Failed("no such file".to_owned()))
-        );
+        assert_eq!(Report::parse("failed no such file\n"), Some(Report::Failed("no such file".to_owned())));
         assert_eq!(Report::parse(""), None);
         assert_eq!(Report::parse("started soon\n"), None);
     }

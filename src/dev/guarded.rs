@@ -92,22 +92,13 @@ impl ServerCommand {
                 guarded.throw_away = self.remove_on_drop.then_some(self.folder);
             }
             Some(Report::InUse) => {
-                return Err(DevError::InUse {
-                    folder: self.folder,
-                    holder: None,
-                });
+                return Err(DevError::InUse { folder: self.folder, holder: None });
             }
             Some(Report::Failed(message)) => {
-                return Err(DevError::Guard {
-                    server: self.server,
-                    message,
-                });
+                return Err(DevError::Guard { server: self.server, message });
             }
             None => {
-                return Err(DevError::Guard {
-                    server: self.server,
-                    message: guarded.log.tail(),
-                });
+                return Err(DevError::Guard { server: self.server, message: guarded.log.tail() });
             }
         }
         Ok(guarded)
@@ -154,9 +145,7 @@ impl Guarded {
     /// Whether the guard, and so the server, still runs.
     pub(super) fn is_running(&self) -> bool {
         let mut guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
-        guard
-            .as_mut()
-            .is_some_and(|guard| matches!(guard.try_wait(), Ok(None)))
+        guard.as_mut().is_some_and(|guard| matches!(guard.try_wait(), Ok(None)))
     }
 
     /// Waits until `probe` says that the server is ready; fails when it ends, or after a minute. After a failure the
@@ -201,16 +190,9 @@ impl Guarded {
         let tail = self.log.tail();
         // Both servers print the system's own words for EADDRINUSE, which differ in the first letter's case alone.
         if tail.contains("ddress already in use") {
-            return DevError::PortInUse {
-                server: self.server,
-                port: self.port,
-            };
+            return DevError::PortInUse { server: self.server, port: self.port };
         }
-        DevError::Exited {
-            server: self.server,
-            log: self.log.path.clone(),
-            tail,
-        }
+        DevError::Exited { server: self.server, log: self.log.path.clone(), tail }
     }
 
     /// Stops the server in good order, keeps its data, and returns when it has ended. The guard's patience is the limit.
@@ -224,9 +206,7 @@ impl Guarded {
                 drop(pipe.write_all(STOP_ORDER.as_bytes()));
             }
             if let Some(mut guard) = guard {
-                guard
-                    .wait()
-                    .map_err(DevError::io("wait for the guard of", Path::new("a server")))?;
+                guard.wait().map_err(DevError::io("wait for the guard of", Path::new("a server")))?;
             }
             Ok(())
         })
@@ -234,10 +214,7 @@ impl Guarded {
     }
 
     fn take_guard(&mut self) -> Option<Child> {
-        self.guard
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        self.guard.get_mut().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -274,11 +251,8 @@ impl ServerLog {
         if fs::metadata(&path).is_ok_and(|log| log.len() > LOG_LIMIT_BYTES) {
             fs::rename(&path, folder.join("server.log.old")).map_err(DevError::io("rename", &path))?;
         }
-        let mut file = File::options()
-            .append(true)
-            .create(true)
-            .open(&path)
-            .map_err(DevError::io("open", &path))?;
+        let mut file =
+            File::options().append(true).create(true).open(&path).map_err(DevError::io("open", &path))?;
         let start = file.seek(SeekFrom::End(0)).map_err(DevError::io("read", &path))?;
         Ok((Self { path, start }, file))
     }
@@ -288,9 +262,7 @@ impl ServerLog {
         let mut bytes = Vec::new();
         if let Ok(mut file) = File::open(&self.path)
             && let Ok(end) = file.seek(SeekFrom::End(0))
-            && file
-                .seek(SeekFrom::Start(self.start.max(end.saturating_sub(TAIL_BYTES))))
-                .is_ok()
+            && file.seek(SeekFrom::Start(self.start.max(end.saturating_sub(TAIL_BYTES)))).is_ok()
             && let Err(error) = file.take(TAIL_BYTES).read_to_end(&mut bytes)
         {
             return format!("(unreadable: {error})");

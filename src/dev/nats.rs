@@ -136,11 +136,7 @@ fn spawn(options: &NatsOptions, port: u16, name: &str) -> Result<Guarded, DevErr
     let store = folder.join("jetstream");
     folder::make_private(&store, user.as_ref())?;
     let config = folder.join("nats.conf");
-    folder::write_private(
-        &config,
-        &settings(name, port, &store, &options.extra_config)?,
-        user.as_ref(),
-    )?;
+    folder::write_private(&config, &settings(name, port, &store, &options.extra_config)?, user.as_ref())?;
     ServerCommand {
         server: SERVER,
         port,
@@ -158,9 +154,7 @@ fn spawn(options: &NatsOptions, port: u16, name: &str) -> Result<Guarded, DevErr
 }
 
 fn settings(name: &str, port: u16, store: &Path, extra: &str) -> Result<String, DevError> {
-    let store = store
-        .to_str()
-        .ok_or_else(|| DevError::NotUtf8(store.to_path_buf()))?;
+    let store = store.to_str().ok_or_else(|| DevError::NotUtf8(store.to_path_buf()))?;
     let store = store.replace('\\', "\\\\").replace('"', "\\\"");
     let mut text = format!(
         "server_name: \"{name}\"\nlisten: \"{}:{port}\"\njetstream {{\n  store_dir: \"{store}\"\n}}\n",
@@ -188,10 +182,7 @@ impl Info {
 async fn greeting(port: u16) -> Option<Info> {
     let connection = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.ok()?;
     let mut line = String::new();
-    BufReader::new(connection.take(GREETING_LIMIT_BYTES))
-        .read_line(&mut line)
-        .await
-        .ok()?;
+    BufReader::new(connection.take(GREETING_LIMIT_BYTES)).read_line(&mut line).await.ok()?;
     serde_json::from_str(line.strip_prefix("INFO ")?).ok()
 }
 

@@ -105,25 +105,14 @@ impl PostgresServer {
             }
         };
         let guarded = guarded.ready(answers).await?;
-        Ok(Self {
-            guarded,
-            port,
-            password,
-        })
+        Ok(Self { guarded, port, password })
     }
 
     /// The cluster owner's address of `database`, password included.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
-        let database = utf8_percent_encode(database, NON_ALPHANUMERIC)
-            .to_string()
-            .replace("%5F", "_");
-        format!(
-            "postgres://{OWNER}:{}@{}:{}/{database}",
-            self.password,
-            Ipv4Addr::LOCALHOST,
-            self.port
-        )
+        let database = utf8_percent_encode(database, NON_ALPHANUMERIC).to_string().replace("%5F", "_");
+        format!("postgres://{OWNER}:{}@{}:{}/{database}", self.password, Ipv4Addr::LOCALHOST, self.port)
     }
 
     /// The port on 127.0.0.1; another one after each start.
@@ -150,8 +139,7 @@ impl PostgresServer {
     /// A name that is no plain one, or PostgreSQL's refusal.
     pub async fn create_database(&self, name: &str) -> Result<(), DevError> {
         check_name(name)?;
-        self.execute(format!("CREATE DATABASE {name} TEMPLATE template0"))
-            .await
+        self.execute(format!("CREATE DATABASE {name} TEMPLATE template0")).await
     }
 
     /// Drops a database where it exists, and ends the connections to it.
@@ -160,8 +148,7 @@ impl PostgresServer {
     /// A name that is no plain one, or PostgreSQL's refusal.
     pub async fn drop_database(&self, name: &str) -> Result<(), DevError> {
         check_name(name)?;
-        self.execute(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
-            .await
+        self.execute(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await
     }
 
     /// Stops the server in good order and returns when it has ended; its data is kept.
@@ -245,9 +232,7 @@ fn arguments(options: &PostgresOptions, cluster: &Cluster, port: u16, sockets: &
 /// A socket's whole path has to fit into 104 bytes on macOS: hence not under the data folder, and `/tmp` before `TMPDIR`.
 fn socket_folder(user: Option<&ServerUser>) -> Result<TempDir, DevError> {
     let mut builder = tempfile::Builder::new();
-    builder
-        .prefix("vtid-pg-")
-        .permissions(std::fs::Permissions::from_mode(0o700));
+    builder.prefix("vtid-pg-").permissions(std::fs::Permissions::from_mode(0o700));
     let place = Path::new("/tmp");
     let folder = builder
         .tempdir_in(place)

@@ -36,12 +36,7 @@ impl DevServers {
         // Not one after the other, and not giving up on one because of the other: both are settled when this returns.
         let (postgres, nats) = tokio::join!(PostgresServer::start(&postgres), NatsServer::start(&nats));
         match (postgres, nats) {
-            (Ok(postgres), Ok(nats)) => Ok(Self {
-                postgres,
-                nats,
-                data,
-                lock,
-            }),
+            (Ok(postgres), Ok(nats)) => Ok(Self { postgres, nats, data, lock }),
             (Ok(postgres), Err(error)) => postgres.stop().await.and(Err(error)),
             (Err(error), Ok(nats)) => nats.stop().await.and(Err(error)),
             (Err(error), Err(_)) => Err(error),
@@ -59,11 +54,8 @@ impl DevServers {
     /// # Errors
     /// The file can't be written.
     pub fn write_endpoints(&self, http: &str, database: &str) -> Result<Endpoints, DevError> {
-        let endpoints = Endpoints {
-            http: http.to_owned(),
-            postgres: self.postgres.url(database),
-            nats: self.nats.url(),
-        };
+        let endpoints =
+            Endpoints { http: http.to_owned(), postgres: self.postgres.url(database), nats: self.nats.url() };
         endpoints.write(&self.data)?;
         Ok(endpoints)
     }

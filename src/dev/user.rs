@@ -33,27 +33,14 @@ impl ServerUser {
         if let Ok(owner) = fs::metadata(data)
             && owner.uid() != 0
         {
-            let name = User::from_uid(owner.uid().into())
-                .ok()
-                .flatten()
-                .map(|user| user.name);
+            let name = User::from_uid(owner.uid().into()).ok().flatten().map(|user| user.name);
             let name = name.unwrap_or_else(|| owner.uid().to_string());
-            return Ok(Some(Self {
-                name,
-                uid: owner.uid(),
-                gid: owner.gid(),
-            }));
+            return Ok(Some(Self { name, uid: owner.uid(), gid: owner.gid() }));
         }
         CANDIDATES
             .iter()
             .find_map(|name| User::from_name(name).ok().flatten())
-            .map(|user| {
-                Some(Self {
-                    name: user.name,
-                    uid: user.uid.as_raw(),
-                    gid: user.gid.as_raw(),
-                })
-            })
+            .map(|user| Some(Self { name: user.name, uid: user.uid.as_raw(), gid: user.gid.as_raw() }))
             .ok_or(DevError::NoUser("postgres"))
     }
 
@@ -70,10 +57,7 @@ impl ServerUser {
     /// Whether this user may enter every existing folder on the way to `path`; `path` need not exist yet. Looks at the
     /// permission bits, not at access lists.
     pub(super) fn check_reach(&self, path: &Path) -> Result<(), DevError> {
-        let existing = path
-            .ancestors()
-            .find(|ancestor| ancestor.exists())
-            .unwrap_or(Path::new("/"));
+        let existing = path.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Path::new("/"));
         let existing = fs::canonicalize(existing).map_err(DevError::io("find", existing))?;
         for folder in existing.ancestors() {
             let found = fs::metadata(folder).map_err(DevError::io("look at", folder))?;
@@ -107,11 +91,7 @@ mod tests {
 
     #[test]
     fn the_most_specific_permission_bit_counts() {
-        let user = ServerUser {
-            name: "someone".to_owned(),
-            uid: 5,
-            gid: 6,
-        };
+        let user = ServerUser { name: "someone".to_owned(), uid: 5, gid: 6 };
         assert!(user.may_enter(5, 0, 0o700));
         assert!(!user.may_enter(5, 6, 0o077));
         assert!(user.may_enter(0, 6, 0o710));
@@ -128,15 +108,9 @@ mod tests {
         let inner = root.join("inner");
         fs::create_dir(&inner).unwrap();
         fs::set_permissions(&root, fs::Permissions::from_mode(0o700)).unwrap();
-        let user = ServerUser {
-            name: "someone".to_owned(),
-            uid: 4_000_000,
-            gid: 4_000_000,
-        };
+        let user = ServerUser { name: "someone".to_owned(), uid: 4_000_000, gid: 4_000_000 };
         let error = user.check_reach(&inner.join("new/one")).unwrap_err();
-        let DevError::Unreachable { blocked_by, path, .. } = error else {
-            panic!("{error}")
-        };
+        let DevError::Unreachable { blocked_by, path, .. } = error else { panic!("{error}") };
         assert_eq!((blocked_by, path), (root.clone(), inner.join("new/one")));
         fs::set_permissions(&root, fs::Permissions::from_mode(0o711)).unwrap();
         // Whether the folders above may be entered is this machine's affair.

@@ -18,11 +18,7 @@ pub(crate) fn program() -> &'static Path {
 pub(crate) fn folder() -> tempfile::TempDir {
     use std::os::unix::fs::PermissionsExt;
     let permissions = std::fs::Permissions::from_mode(0o711);
-    tempfile::Builder::new()
-        .prefix("vtid-test-")
-        .permissions(permissions)
-        .tempdir()
-        .unwrap()
+    tempfile::Builder::new().prefix("vtid-test-").permissions(permissions).tempdir().unwrap()
 }
 
 /// Asks again and again until the answer is `Some`, for half a minute at most.

@@ -21,11 +21,7 @@ impl NatsFlavor {
             Self::Current => {
                 let installed =
                     Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools/nats-current/bin/nats-server");
-                assert!(
-                    installed.exists(),
-                    "{} is missing: run `make test-deps`",
-                    installed.display()
-                );
+                assert!(installed.exists(), "{} is missing: run `make test-deps`", installed.display());
                 // Under root the server runs as an ordinary user, who may not get at our working copy.
                 let copy = folder.join("nats-server");
                 std::fs::copy(&installed, &copy).unwrap();
@@ -55,11 +51,7 @@ pub(crate) async fn nats_with(flavor: NatsFlavor, extra_config: &str) -> TestNat
     options.binary = flavor.binary(folder.path());
     options.extra_config = extra_config.to_owned();
     options.remove_on_drop = true;
-    let mut nats = TestNats {
-        options,
-        server: None,
-        folder: Some(folder),
-    };
+    let mut nats = TestNats { options, server: None, folder: Some(folder) };
     nats.start().await;
     nats.options.port = nats.server.as_ref().map(NatsServer::port);
     nats

@@ -39,10 +39,7 @@ pub(crate) async fn database() -> TestDatabase {
     let server = server().await;
     let name = format!("test_{}", COUNTER.fetch_add(1, Ordering::Relaxed));
     server.create_database(&name).await.unwrap();
-    TestDatabase {
-        url: server.url(&name),
-        name,
-    }
+    TestDatabase { url: server.url(&name), name }
 }
 
 impl TestDatabase {
@@ -63,10 +60,7 @@ impl Drop for TestDatabase {
 static DROPPER: LazyLock<Mutex<Sender<String>>> = LazyLock::new(|| {
     let (sender, names) = channel::<String>();
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         for name in names {
             if let Err(error) = runtime.block_on(async { server().await.drop_database(&name).await }) {
                 eprintln!("{name} was not dropped: {error}");
