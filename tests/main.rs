@@ -1,7 +1,5 @@
 //! The client tests: real HTTP, real `PostgreSQL`, real `JetStream`.
 
-// `cfg(test)` tells clippy that everything here is a test, helpers included.
-#[cfg(test)]
 mod dev_servers;
-#[cfg(test)]
+mod log;
 mod support;

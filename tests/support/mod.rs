@@ -1,11 +1,14 @@
 //! What the client tests stand on: a database and a NATS server for each test, of servers that end with this process.
 
+pub(crate) mod commands;
+mod ledger;
 mod nats;
 mod postgres;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+pub(crate) use ledger::ledger;
 pub(crate) use nats::{NatsFlavor, nats, nats_with};
 pub(crate) use postgres::database;
 
