@@ -2,6 +2,7 @@
 
 mod nats;
 mod postgres;
+pub(crate) mod probes;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
