@@ -1,74 +1,18 @@
-//! The private servers: they start, answer, last, recover, and never outlive those who started them.
+//! The private servers: they start, answer, last, and say what is wrong.
 
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::path::PathBuf;
 
-use async_nats::jetstream;
-use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, getpgid};
+use nix::unistd::getpgid;
 use sqlx::{Connection, PgConnection};
 use vtid_ledger::dev::{
     DevError, DevServers, Durability, Endpoints, NatsOptions, NatsServer, PostgresOptions, PostgresServer,
 };
 
+use super::support::probes::{
+    lives, messages, parent_of, pid, publish, read_row, wait_for_endpoints, write_row,
+};
 use super::support::{NatsFlavor, database, eventually, folder, nats, nats_with, program};
-
-const STREAM: &str = "KEPT";
-
-fn pid(raw: u32) -> Pid {
-    Pid::from_raw(raw.cast_signed())
-}
-
-fn lives(raw: u32) -> bool {
-    kill(pid(raw), None) != Err(Errno::ESRCH)
-}
-
-fn parent_of(raw: u32) -> u32 {
-    let parent = Command::new("ps").args(["-o", "ppid=", "-p", &raw.to_string()]).output().unwrap();
-    String::from_utf8(parent.stdout).unwrap().trim().parse().unwrap()
-}
-
-async fn gone(raw: u32) {
-    eventually("the process ends", async || (!lives(raw)).then_some(())).await;
-}
-
-async fn write_row(url: &str) {
-    let mut connection = PgConnection::connect(url).await.unwrap();
-    sqlx::raw_sql("CREATE TABLE kept (n int); INSERT INTO kept VALUES (42)")
-        .execute(&mut connection)
-        .await
-        .unwrap();
-}
-
-async fn read_row(url: &str) -> i32 {
-    let mut connection = PgConnection::connect(url).await.unwrap();
-    sqlx::query_scalar("SELECT n FROM kept").fetch_one(&mut connection).await.unwrap()
-}
-
-async fn publish(url: &str) -> jetstream::Context {
-    let context = jetstream::new(async_nats::connect(url).await.unwrap());
-    let config = jetstream::stream::Config {
-        name: STREAM.to_owned(),
-        subjects: vec!["kept.>".to_owned()],
-        ..Default::default()
-    };
-    context.create_stream(config).await.unwrap();
-    context.publish("kept.one", "1".into()).await.unwrap().await.unwrap();
-    context
-}
-
-async fn messages(url: &str) -> u64 {
-    let context = jetstream::new(async_nats::connect(url).await.unwrap());
-    context.get_stream(STREAM).await.unwrap().cached_info().state.messages
-}
-
-async fn wait_for_endpoints(data: &Path) -> Endpoints {
-    let path = Endpoints::path(data);
-    eventually("endpoints.json", async || serde_json::from_slice(&std::fs::read(&path).ok()?).ok()).await
-}
 
 #[tokio::test]
 async fn both_servers_answer_last_and_stop() {
@@ -153,94 +97,6 @@ async fn two_starts_on_one_folder_are_an_error_that_names_the_holder() {
     assert!(error.to_string().contains(data.path().to_str().unwrap()), "{error}");
     assert!(servers.postgres.is_running() && servers.nats.is_running());
     servers.stop().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_killed_parent_takes_its_servers_with_it_and_the_folder_starts_again() {
-    let data = folder();
-    let mut parent = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "dev_servers::stand_in_for_dev", "--nocapture"])
-        .env("VTID_TEST_DATA", data.path())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let endpoints = wait_for_endpoints(data.path()).await;
-    write_row(&endpoints.postgres).await;
-    publish(&endpoints.nats).await;
-    let pids: Vec<u32> = endpoints.http.split(' ').map(|pid| pid.parse().unwrap()).collect();
-    assert!(pids.iter().copied().all(lives));
-    parent.kill().unwrap();
-    parent.wait().unwrap();
-
-    // At once: the start waits for the old servers to end.
-    let servers = DevServers::start(data.path(), program()).await.unwrap();
-    assert!(!pids.iter().copied().any(lives));
-    assert!(!Endpoints::path(data.path()).exists(), "the killed run's addresses are still there");
-    assert_eq!(read_row(&servers.postgres.url("postgres")).await, 42);
-    assert_eq!(messages(&servers.nats.url()).await, 1);
-    servers.stop().await.unwrap();
-}
-
-/// Not a test: the process that the test above kills.
-#[tokio::test]
-#[ignore = "the helper process of another test"]
-async fn stand_in_for_dev() {
-    let Some(data) = std::env::var_os("VTID_TEST_DATA") else {
-        return;
-    };
-    let servers = DevServers::start(Path::new(&data), program()).await.unwrap();
-    let pids = format!("{} {}", servers.postgres.pid(), servers.nats.pid());
-    servers.write_endpoints(&pids, "postgres").unwrap();
-    std::future::pending::<()>().await;
-}
-
-#[tokio::test]
-async fn a_killed_postmaster_is_recovered_from() {
-    let data = folder();
-    let options = PostgresOptions::new(data.path(), program());
-    let server = PostgresServer::start(&options).await.unwrap();
-    write_row(&server.url("postgres")).await;
-    kill(pid(server.pid()), Signal::SIGKILL).unwrap();
-    eventually("its end is noticed", async || (!server.is_running()).then_some(())).await;
-    assert!(data.path().join("data/postmaster.pid").exists());
-    let again = PostgresServer::start(&options).await.unwrap();
-    assert_eq!(read_row(&again.url("postgres")).await, 42);
-    again.stop().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_frozen_server_is_stopped_too() {
-    let nats = nats(NatsFlavor::Oldest).await;
-    let server = nats.server().pid();
-    kill(pid(server), Signal::SIGSTOP).unwrap();
-    drop(nats);
-    gone(server).await;
-}
-
-#[tokio::test]
-async fn a_guard_that_is_asked_to_end_stops_its_server_first() {
-    let data = folder();
-    let server = NatsServer::start(&NatsOptions::new(data.path(), program())).await.unwrap();
-    kill(pid(parent_of(server.pid())), Signal::SIGTERM).unwrap();
-    gone(server.pid()).await;
-}
-
-#[tokio::test]
-async fn a_server_whose_guard_was_killed_keeps_its_folder_to_itself() {
-    let data = folder();
-    let options = NatsOptions::new(data.path(), program());
-    let server = NatsServer::start(&options).await.unwrap();
-    let orphan = server.pid();
-    kill(pid(parent_of(orphan)), Signal::SIGKILL).unwrap();
-    eventually("the guard's end is noticed", async || (!server.is_running()).then_some(())).await;
-    let orphan_lived = lives(orphan);
-
-    let mut second = tokio::spawn(async move { NatsServer::start(&options).await });
-    let waits = tokio::time::timeout(Duration::from_millis(300), &mut second).await.is_err();
-    // Before anything can fail, so that it is not left behind.
-    kill(pid(orphan), Signal::SIGTERM).unwrap();
-    assert!(orphan_lived && waits, "lived: {orphan_lived}, waits: {waits}");
-    second.await.unwrap().unwrap().stop().await.unwrap();
 }
 
 #[tokio::test]

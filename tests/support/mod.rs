@@ -4,6 +4,7 @@ pub(crate) mod commands;
 mod ledger;
 mod nats;
 mod postgres;
+pub(crate) mod probes;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
