@@ -5,4 +5,5 @@
 mod dev_crash;
 mod dev_servers;
 mod log;
+mod simulation;
 mod support;
