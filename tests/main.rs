@@ -4,6 +4,7 @@
 
 mod dev_crash;
 mod dev_servers;
+mod domain;
 mod log;
 mod simulation;
 mod support;

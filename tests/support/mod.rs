@@ -1,6 +1,7 @@
 //! What the client tests stand on: a database and a NATS server for each test, of servers that end with this process.
 
 pub(crate) mod commands;
+pub(crate) mod generate;
 mod ledger;
 mod nats;
 mod postgres;

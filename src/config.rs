@@ -1,0 +1,155 @@
+//! Settings, by flag and by environment; `--help` names every default.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::telemetry::LogFormat;
+
+/// A setting is missing or can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Not given.
+    #[error("{0} is not set")]
+    Missing(&'static str),
+    /// Given, and not of the form that it must have.
+    #[error("{name} can't be used: {reason}")]
+    Bad {
+        /// Which setting.
+        name: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// How to reach `PostgreSQL`.
+#[derive(Debug, Clone, Args)]
+pub struct DatabaseArgs {
+    /// PostgreSQL's address, such as postgres://user:password@host:5432/database
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub database_url: Option<String>,
+    /// The same under Supabase's name; DATABASE_URL goes first
+    #[arg(long, env = "SUPABASE_DB_URL", hide_env_values = true, value_name = "URL")]
+    pub supabase_db_url: Option<String>,
+}
+
+impl DatabaseArgs {
+    /// The address.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`].
+    pub fn url(&self) -> Result<&str, ConfigError> {
+        let given = [&self.database_url, &self.supabase_db_url].into_iter().flatten();
+        let mut given = given.map(String::as_str).filter(|url| !url.trim().is_empty());
+        given.next().ok_or(ConfigError::Missing("DATABASE_URL (or SUPABASE_DB_URL)"))
+    }
+}
+
+/// How to reach NATS, and which stream is the ledger's.
+#[derive(Debug, Clone, Args)]
+pub struct NatsArgs {
+    /// NATS' address, or several with commas between, such as nats://host:4222 or tls://host:4222
+    #[arg(long, env = "NATS_URL", hide_env_values = true, value_name = "URL")]
+    pub nats_url: Option<String>,
+    /// A file with NATS credentials (JWT and seed)
+    #[arg(long, env = "NATS_CREDENTIALS", value_name = "FILE")]
+    pub nats_credentials: Option<PathBuf>,
+    /// A file with the certificates of the authorities that NATS' TLS certificate may come from, besides the system's
+    #[arg(long, env = "NATS_CA", value_name = "FILE")]
+    pub nats_ca: Option<PathBuf>,
+    /// The name of the JetStream stream
+    #[arg(long, env = "OASIS_STREAM", value_name = "NAME", default_value = "OASIS_VTID_LEDGER")]
+    pub oasis_stream: String,
+}
+
+impl NatsArgs {
+    /// The address.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`].
+    pub fn url(&self) -> Result<&str, ConfigError> {
+        let url = self.nats_url.as_deref().filter(|url| !url.trim().is_empty());
+        url.ok_or(ConfigError::Missing("NATS_URL"))
+    }
+}
+
+/// Where to listen.
+#[derive(Debug, Clone, Args)]
+pub struct ListenArgs {
+    /// The address to serve HTTP on; goes before PORT
+    #[arg(long, env = "LISTEN", value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// The port to serve HTTP on, on every address of the machine
+    #[arg(long, env = "PORT", default_value_t = 8080)]
+    pub port: u16,
+}
+
+impl ListenArgs {
+    /// The address.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.listen.unwrap_or_else(|| SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), self.port))
+    }
+}
+
+/// What may stay as it is.
+#[derive(Debug, Clone, Args)]
+pub struct TuningArgs {
+    /// How many replicas JetStream keeps of the stream, where the ledger makes it
+    #[arg(long, env = "OASIS_REPLICAS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub oasis_replicas: u8,
+    /// Connections to PostgreSQL for reads (the writer, the projector and LISTEN have one each besides)
+    #[arg(long, env = "READ_CONNECTIONS", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub read_connections: u32,
+    /// How long a write may take, in milliseconds, before its caller gets 503
+    #[arg(long, env = "WRITE_DEADLINE_MS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(100..=60_000))]
+    pub write_deadline_ms: u64,
+    /// How long one statement of the writer may take, in milliseconds, before its connection is given up
+    #[arg(long, env = "DATABASE_TIMEOUT_MS", default_value_t = 3_000, value_parser = clap::value_parser!(u64).range(100..=60_000))]
+    pub database_timeout_ms: u64,
+    /// How many seconds an event's time may lie ahead of PostgreSQL's clock
+    #[arg(long, env = "CLOCK_AHEAD_MAX_S", default_value_t = 60)]
+    pub clock_ahead_max_s: u64,
+    /// How many commands may wait for the writer
+    #[arg(long, env = "QUEUE_COMMANDS", default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub queue_commands: u32,
+    /// How many connections HTTP callers may have open
+    #[arg(long, env = "HTTP_CONNECTIONS", default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub http_connections: u32,
+    /// How many requests may be under way
+    #[arg(long, env = "HTTP_REQUESTS", default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub http_requests: u32,
+}
+
+impl TuningArgs {
+    /// The writer's deadline.
+    #[must_use]
+    pub fn write_deadline(&self) -> Duration {
+        Duration::from_millis(self.write_deadline_ms)
+    }
+
+    /// For each of the writer's statements.
+    #[must_use]
+    pub fn database_timeout(&self) -> Duration {
+        Duration::from_millis(self.database_timeout_ms)
+    }
+
+    /// How far ahead of the database's clock an event's time may lie.
+    #[must_use]
+    pub fn clock_ahead_max(&self) -> Duration {
+        Duration::from_secs(self.clock_ahead_max_s)
+    }
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, Args)]
+pub struct LogArgs {
+    /// What is logged, such as info, warn, or info,vtid_ledger=debug
+    #[arg(long = "log", env = "LOG", default_value = "info", value_name = "FILTER")]
+    pub filter: String,
+    /// How a log line looks [default: json under serve, else pretty]
+    #[arg(long = "log-format", env = "LOG_FORMAT", value_enum)]
+    pub format: Option<LogFormat>,
+}
