@@ -3,9 +3,12 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use vtid_ledger::commands::{dev, migrate, run, serve};
 use vtid_ledger::dev::{GuardArgs, guard_main};
+use vtid_ledger::oasis::tail::{self, TailArgs};
+use vtid_ledger::projections::command::{self as projection, ProjectionCommand};
 
-/// The VTID ledger
+/// The VTID ledger: numbered tasks, an immutable event log in PostgreSQL, OASIS events on NATS JetStream
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
@@ -14,14 +17,34 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one, once")]
 enum Command {
+    Dev(dev::DevArgs),
+    Serve(serve::ServeArgs),
+    Migrate(migrate::MigrateArgs),
+    /// Look at the read models, or mend them from the log
+    #[command(subcommand)]
+    Projection(ProjectionCommand),
+    /// Look at the OASIS events on JetStream
+    #[command(subcommand)]
+    Oasis(OasisCommand),
     /// Watches over a private server of `dev`; not for use by hand
     #[command(hide = true)]
     Guard(GuardArgs),
 }
 
+#[derive(Debug, Subcommand)]
+enum OasisCommand {
+    Tail(TailArgs),
+}
+
 fn main() -> ExitCode {
     match Cli::parse().command {
+        Command::Dev(args) => run(dev::run(args)),
+        Command::Serve(args) => run(serve::run(args)),
+        Command::Migrate(args) => run(migrate::run(args)),
+        Command::Projection(command) => run(projection::run(command)),
+        Command::Oasis(OasisCommand::Tail(args)) => run(tail::run(args)),
         Command::Guard(args) => guard_main(&args),
     }
 }

@@ -142,6 +142,20 @@ impl PostgresServer {
         self.execute(format!("CREATE DATABASE {name} TEMPLATE template0")).await
     }
 
+    /// Creates a database, unless it is there.
+    ///
+    /// # Errors
+    /// A name that is no plain one, or PostgreSQL's refusal.
+    pub async fn create_database_if_missing(&self, name: &str) -> Result<(), DevError> {
+        let mut connection = connect(self.port, &self.password).await?;
+        let found: bool = sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
+            .bind(name)
+            .fetch_one(&mut connection)
+            .await?;
+        connection.close().await?;
+        if found { Ok(()) } else { self.create_database(name).await }
+    }
+
     /// Drops a database where it exists, and ends the connections to it.
     ///
     /// # Errors

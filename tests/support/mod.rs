@@ -5,6 +5,7 @@ pub(crate) mod generate;
 mod ledger;
 mod nats;
 mod postgres;
+pub(crate) mod service;
 pub(crate) mod probes;
 
 use std::path::Path;

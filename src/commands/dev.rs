@@ -1,0 +1,90 @@
+//! `vtid-ledger dev`: everything in one command, with a private PostgreSQL and NATS.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::app::{App, AppOptions, StartError};
+use crate::clock::Clock;
+use crate::config::{LogArgs, TuningArgs};
+use crate::database::{self, DatabaseError};
+use crate::dev::{DevError, DevServers};
+use crate::oasis::connect::NatsSettings;
+use crate::telemetry::{self, LogFormat, TelemetryError};
+
+/// The database in the private cluster.
+const DATABASE: &str = "vtid_ledger";
+
+/// Run the ledger with a private PostgreSQL and NATS; no token is needed
+#[derive(Debug, Args)]
+pub struct DevArgs {
+    /// The address to serve HTTP on
+    #[arg(long, env = "LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// The folder in which everything is kept; it lasts between runs
+    #[arg(long, value_name = "FOLDER", default_value = ".vtid")]
+    data: PathBuf,
+    /// The name of the JetStream stream
+    #[arg(long, env = "OASIS_STREAM", value_name = "NAME", default_value = "OASIS_VTID_LEDGER")]
+    oasis_stream: String,
+    #[command(flatten)]
+    tuning: TuningArgs,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+/// Why `dev` does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum DevFailure {
+    /// The private servers.
+    #[error(transparent)]
+    Servers(#[from] DevError),
+    /// The log's settings.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// The database's schema.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The ledger itself.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// Signals can't be received, or our own program can't be found.
+    #[error("{0}")]
+    Machine(#[from] std::io::Error),
+}
+
+/// Runs until Ctrl-C or SIGTERM; then stops everything.
+///
+/// # Errors
+/// [`DevFailure`]; what had been started is stopped.
+pub async fn run(args: DevArgs) -> Result<(), DevFailure> {
+    telemetry::init(args.log.format.unwrap_or(LogFormat::Pretty), &args.log.filter)?;
+    let servers = DevServers::start(&args.data, &std::env::current_exe()?).await?;
+    let ran = run_on(&servers, args).await;
+    servers.stop().await?;
+    ran
+}
+
+async fn run_on(servers: &DevServers, args: DevArgs) -> Result<(), DevFailure> {
+    servers.postgres.create_database_if_missing(DATABASE).await?;
+    let database_url = servers.postgres.url(DATABASE);
+    database::migrate(&database_url).await?;
+    let settings = AppOptions {
+        database_url,
+        nats: NatsSettings::plain(&servers.nats.url()),
+        stream: args.oasis_stream,
+        listen: args.listen,
+        tuning: args.tuning,
+    };
+    let app = App::start(settings, Clock::system()).await?;
+    app.until_ready().await;
+    let endpoints = servers.write_endpoints(&format!("http://{}", app.address()), DATABASE)?;
+    println!("HTTP        {}", endpoints.http);
+    println!("PostgreSQL  {}", endpoints.postgres);
+    println!("NATS        {}", endpoints.nats);
+    println!("Ctrl-C stops all three; the data in {} stays.", servers.data().display());
+    let told = super::told_to_stop().await;
+    app.stop().await;
+    Ok(told?)
+}

@@ -1,0 +1,61 @@
+//! `vtid-ledger serve`: production.
+
+use clap::Args;
+
+use crate::app::{App, AppOptions, StartError};
+use crate::clock::Clock;
+use crate::config::{ConfigError, DatabaseArgs, ListenArgs, LogArgs, NatsArgs, TuningArgs};
+use crate::oasis::connect::NatsSettings;
+use crate::telemetry::{self, LogFormat, TelemetryError};
+
+/// Serve the ledger: an existing, migrated PostgreSQL, an existing NATS
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    nats: NatsArgs,
+    #[command(flatten)]
+    listen: ListenArgs,
+    #[command(flatten)]
+    tuning: TuningArgs,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+/// Why the ledger does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A setting.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The log's settings.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// Something that it needs.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// Signals can't be received.
+    #[error("signals: {0}")]
+    Signal(#[from] std::io::Error),
+}
+
+/// Serves until Ctrl-C or SIGTERM; then answers what is under way, and leaves within 10 seconds.
+///
+/// # Errors
+/// [`ServeError`], naming the setting or the part that stands in the way.
+pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
+    telemetry::init(args.log.format.unwrap_or(LogFormat::Json), &args.log.filter)?;
+    let settings = AppOptions {
+        database_url: args.database.url()?.to_owned(),
+        nats: NatsSettings::from_args(&args.nats)?,
+        stream: args.nats.oasis_stream.clone(),
+        listen: args.listen.address(),
+        tuning: args.tuning,
+    };
+    let app = App::start(settings, Clock::system()).await?;
+    tracing::info!(address = %app.address(), "serving; every caller may write: no token is asked for");
+    super::told_to_stop().await?;
+    app.stop().await;
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! The database that a process is given: whether it can be used, and bringing its schema up to date.
+
+use std::time::{Duration, Instant};
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection, PgConnection};
+
+use crate::log::connect;
+use crate::log::schema::{self, SchemaError};
+use crate::projections::tasks::{self, ProjectionError};
+
+/// How long a database that does not answer is waited for at start.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The pause between two tries.
+const RETRY: Duration = Duration::from_millis(500);
+/// The oldest `PostgreSQL` that the ledger supports, as `server_version_num` has it.
+const OLDEST_SERVER: i32 = 150_000;
+
+/// Why the database can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// The address is not one.
+    #[error("DATABASE_URL can't be used: {0}")]
+    Url(sqlx::Error),
+    /// It did not answer.
+    #[error("the database can't be reached: {0}")]
+    Away(#[from] sqlx::Error),
+    /// It would lose acknowledged writes, or can't hold the ledger.
+    #[error("the database has {setting} = {found}, and the ledger needs {needed}: it would lose or garble what it acknowledged")]
+    Setting {
+        /// Which setting.
+        setting: &'static str,
+        /// What it is.
+        found: String,
+        /// What it must be.
+        needed: &'static str,
+    },
+    /// The schema is not the one that this version knows.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// The read table is not the one that this version knows.
+    #[error(transparent)]
+    Projection(#[from] ProjectionError),
+}
+
+/// How to reach the database of `url`.
+///
+/// # Errors
+/// [`DatabaseError::Url`].
+pub fn options(url: &str, application: &str) -> Result<PgConnectOptions, DatabaseError> {
+    connect::options(url, application).map_err(DatabaseError::Url)
+}
+
+/// Applies the migrations and the projections' SQL.
+///
+/// # Errors
+/// [`DatabaseError`]; what was applied before the error stays.
+pub async fn migrate(url: &str) -> Result<(), DatabaseError> {
+    let mut connection = reach(&options(url, "vtid-ledger migrate")?).await?;
+    schema::migrate(&mut connection).await?;
+    tasks::apply_sql(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
+}
+
+/// Waits for the database, and refuses one that is not migrated or not durable.
+///
+/// # Errors
+/// [`DatabaseError`], naming what is wrong.
+pub async fn check(url: &str, options: &PgConnectOptions) -> Result<(), DatabaseError> {
+    let mut connection = reach(options).await?;
+    check_settings(url).await?;
+    schema::check(&mut connection).await?;
+    tasks::check(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
+}
+
+async fn reach(options: &PgConnectOptions) -> Result<PgConnection, DatabaseError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match connect::connect(options).await {
+            Ok(connection) => return Ok(connection),
+            // It answered: no use in asking again.
+            Err(error @ sqlx::Error::Database(_)) if !is_starting(&error) => return Err(error.into()),
+            Err(error) if Instant::now() >= deadline => return Err(error.into()),
+            Err(error) => tracing::warn!(%error, "waiting for the database"),
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+fn is_starting(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "57P03")
+}
+
+/// Looks at what the server does by itself, without this service's own session settings.
+async fn check_settings(url: &str) -> Result<(), DatabaseError> {
+    let mut plain = PgConnection::connect(url).await?;
+    let (fsync, synchronous_commit, encoding, version): (String, String, String, String) = sqlx::query_as(
+        "select current_setting('fsync'), current_setting('synchronous_commit'),
+                current_setting('server_encoding'), current_setting('server_version_num')",
+    )
+    .fetch_one(&mut plain)
+    .await?;
+    plain.close().await?;
+    let refuse = |setting, found: &str, needed| Err(DatabaseError::Setting { setting, found: found.to_owned(), needed });
+    if fsync != "on" {
+        return refuse("fsync", &fsync, "on");
+    }
+    if matches!(synchronous_commit.as_str(), "off") {
+        return refuse("synchronous_commit", &synchronous_commit, "on, local, remote_write or remote_apply");
+    }
+    if encoding != "UTF8" {
+        return refuse("server_encoding", &encoding, "UTF8");
+    }
+    if version.parse::<i32>().is_ok_and(|version| version < OLDEST_SERVER) {
+        return refuse("server_version_num", &version, "150000 or later");
+    }
+    Ok(())
+}

@@ -1,0 +1,225 @@
+//! The real program, served to a test: its own database, its own NATS, any free port.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use reqwest::{Client, Method, StatusCode};
+use serde_json::Value;
+use sqlx::{Connection, PgConnection};
+
+use super::nats::{NatsFlavor, TestNats, nats};
+use super::postgres::{TestDatabase, database};
+use super::{eventually, program};
+
+/// A migrated database and a NATS server, on which processes of the ledger can be started.
+pub(crate) struct Platform {
+    pub(crate) database: TestDatabase,
+    pub(crate) nats: TestNats,
+}
+
+/// Makes one, with the current NATS.
+pub(crate) async fn platform() -> Platform {
+    platform_on(NatsFlavor::Current).await
+}
+
+/// Makes one.
+pub(crate) async fn platform_on(flavor: NatsFlavor) -> Platform {
+    let (database, nats) = (database().await, nats(flavor).await);
+    vtid_ledger::database::migrate(database.url()).await.unwrap();
+    Platform { database, nats }
+}
+
+impl Platform {
+    /// A connection as the database's owner.
+    pub(crate) async fn connection(&self) -> PgConnection {
+        PgConnection::connect(self.database.url()).await.unwrap()
+    }
+
+    /// How many messages the ledger's stream holds.
+    pub(crate) async fn stream_length(&self) -> u64 {
+        let client = async_nats::connect(self.nats.url()).await.unwrap();
+        let mut stream = async_nats::jetstream::new(client).get_stream("OASIS_VTID_LEDGER").await.unwrap();
+        stream.info().await.unwrap().state.last_sequence
+    }
+
+    /// Starts a process, and waits until it is ready.
+    pub(crate) async fn serve(&self) -> Service {
+        self.serve_with(&[]).await
+    }
+
+    /// Starts a process with further arguments, and waits until it is ready.
+    pub(crate) async fn serve_with(&self, arguments: &[&str]) -> Service {
+        let service = self.spawn(arguments);
+        eventually("the ledger is ready", async || {
+            let ready = service.get("/readyz").await;
+            (ready.status == StatusCode::OK).then_some(())
+        })
+        .await;
+        service
+    }
+
+    /// Starts a process, and waits until it listens.
+    pub(crate) fn spawn(&self, arguments: &[&str]) -> Service {
+        let mut child = Command::new(program())
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .env_clear()
+            .env("DATABASE_URL", self.database.url())
+            .env("NATS_URL", self.nats.url())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines: Arc<Mutex<Vec<Value>>> = Arc::default();
+        let addresses = read_log(child.stderr.take().unwrap(), Arc::clone(&lines));
+        let address = addresses.recv_timeout(Duration::from_secs(30));
+        let address = address.unwrap_or_else(|_| panic!("the ledger does not listen: {:?}", lines.lock().unwrap()));
+        let client = Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap();
+        Service { child, base: format!("http://{address}"), client, lines }
+    }
+}
+
+/// Keeps the log's lines, and gives the address that one of them names.
+fn read_log(stderr: std::process::ChildStderr, lines: Arc<Mutex<Vec<Value>>>) -> Receiver<String> {
+    let (sender, addresses) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            let line: Value = serde_json::from_str(&line).unwrap_or(Value::String(line));
+            if let Some(address) = line["address"].as_str() {
+                let _ = sender.send(address.to_owned());
+            }
+            lines.lock().unwrap().push(line);
+        }
+    });
+    addresses
+}
+
+/// A running process; killed when dropped.
+pub(crate) struct Service {
+    child: Child,
+    base: String,
+    client: Client,
+    lines: Arc<Mutex<Vec<Value>>>,
+}
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    /// The body's text.
+    pub(crate) text: String,
+    /// The body as JSON; null where it is none.
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    /// A header's text; empty where it is not there.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The position that the answer bears.
+    pub(crate) fn position(&self) -> u64 {
+        self.header("ledger-position").parse().unwrap_or_else(|_| panic!("no position: {self:?}"))
+    }
+
+    /// The VTID of a write's answer.
+    pub(crate) fn vtid(&self) -> &str {
+        self.body["vtid"].as_str().unwrap_or_else(|| panic!("no vtid: {self:?}"))
+    }
+
+    /// Asserts the status, showing the whole answer where it is another.
+    pub(crate) fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{self:?}");
+        self
+    }
+}
+
+impl Service {
+    /// Where it is served.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// A request, to be sent by [`Service::send`].
+    pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base))
+    }
+
+    /// Sends a request; none where there was no answer.
+    pub(crate) async fn try_send(&self, request: reqwest::RequestBuilder) -> Option<Answer> {
+        let response = request.send().await.ok()?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = response.text().await.ok()?;
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Some(Answer { status, headers, text, body })
+    }
+
+    /// Sends a request.
+    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        self.try_send(request).await.expect("an answer")
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    pub(crate) async fn create(&self, body: impl Into<String>) -> Answer {
+        self.send(self.with_body(Method::POST, "/vtid/create", body)).await
+    }
+
+    pub(crate) async fn patch(&self, vtid: &str, body: impl Into<String>) -> Answer {
+        self.send(self.with_body(Method::PATCH, &format!("/vtid/{vtid}"), body)).await
+    }
+
+    /// A request with a JSON body.
+    pub(crate) fn with_body(&self, method: Method, path: &str, body: impl Into<String>) -> reqwest::RequestBuilder {
+        self.request(method, path).header("content-type", "application/json").body(body.into())
+    }
+
+    /// The lines that it has logged so far.
+    pub(crate) fn log_lines(&self) -> Vec<Value> {
+        self.lines.lock().unwrap().clone()
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).unwrap())
+    }
+
+    /// SIGKILL: nothing is finished.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM.
+    pub(crate) fn terminate(&self) {
+        kill(self.pid(), Signal::SIGTERM).unwrap();
+    }
+
+    /// Waits for its end, after [`Service::terminate`].
+    pub(crate) async fn ended(&mut self) -> std::process::ExitStatus {
+        let child = &mut self.child;
+        eventually("the ledger ends", async || child.try_wait().unwrap()).await
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The body of a create like any other.
+pub(crate) fn some_task(description: &str) -> String {
+    let description = Value::from(description);
+    format!(r#"{{"taskFamily":"DEPLOY","taskType":"service","description":{description},"tenant":"system"}}"#)
+}
