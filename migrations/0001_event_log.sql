@@ -164,9 +164,23 @@ begin
     return 'moved';
 end $$;
 
--- Each read model: the revision of the code that last built it whole, and how far a rebuild has come (null: none runs).
+-- Removes a cursor's old rows, but for some of the newest, a bounded number at a time. Only while nobody else is moving
+-- the cursor: one who has looked for the newest row and not yet inserted the next relies on the rows after it.
+create function ledger.prune_progress(cursor_name text, newest bigint) returns void language plpgsql volatile as $$
+begin
+    if pg_try_advisory_xact_lock(ledger.projection_lock(cursor_name)) then
+        delete from ledger.progress p where p.name = cursor_name and p.position in (
+            select old.position from ledger.progress old
+                where old.name = cursor_name and old.position < newest - 64 order by old.position limit 4096
+        );
+    end if;
+end $$;
+
+-- Each read model: the revision whose SQL is applied, the revision of the code that last built it whole, and how far a
+-- rebuild has come (null: none runs; empty: at its start).
 create table ledger.projection (
     name text collate "C" primary key,
+    schema_revision integer not null,
     revision integer not null,
     mending_revision integer,
     mended_to text collate "C",

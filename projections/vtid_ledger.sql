@@ -30,3 +30,72 @@ create index if not exists idx_vtid_assigned_created on "VtidLedger" (assigned_t
     where assigned_to is not null;
 create index if not exists idx_vtid_parent_created on "VtidLedger" (parent_vtid, created_at desc, created_position desc)
     where parent_vtid is not null;
+
+-- Writes rows, one a task: metadata comes as text, so that every digit of its numbers arrives.
+create or replace function ledger.write_vtid_ledger(
+    ids text[], vtids text[], families text[], types text[], descriptions text[], statuses text[], assignees text[],
+    tenants text[], metadata text[], parents text[], created timestamptz[], updated timestamptz[],
+    versions bigint[], created_positions bigint[], positions bigint[]
+) returns void language plpgsql volatile as $$
+begin
+    insert into public."VtidLedger" as t (
+        id, vtid, task_family, task_type, description, status, assigned_to, tenant, metadata, parent_vtid,
+        created_at, updated_at, version, created_position, position
+    )
+    select n.id, n.vtid, n.task_family, n.task_type, n.description, n.status, n.assigned_to, n.tenant, n.metadata::jsonb,
+        n.parent_vtid, n.created_at, n.updated_at, n.version, n.created_position, n.position
+    from unnest(
+        ids, vtids, families, types, descriptions, statuses, assignees, tenants, metadata, parents, created, updated,
+        versions, created_positions, positions
+    ) as n (
+        id, vtid, task_family, task_type, description, status, assigned_to, tenant, metadata, parent_vtid,
+        created_at, updated_at, version, created_position, position
+    )
+    on conflict (vtid) do update set
+        id = excluded.id, task_family = excluded.task_family, task_type = excluded.task_type,
+        description = excluded.description, status = excluded.status, assigned_to = excluded.assigned_to,
+        tenant = excluded.tenant, metadata = excluded.metadata, parent_vtid = excluded.parent_vtid,
+        created_at = excluded.created_at, updated_at = excluded.updated_at, version = excluded.version,
+        created_position = excluded.created_position, position = excluded.position;
+end $$;
+
+-- Applies one batch: moves the cursor, then writes the rows (the last state of each task) and the snapshots, all in the
+-- caller's transaction. Says what happened: moved, or what stands against it: cursor, log (see ledger.move_cursor), or
+-- revision: code of a later revision projects or rebuilds, and this code must not write among its rows.
+create or replace function ledger.project_vtid_ledger(
+    ids text[], vtids text[], families text[], types text[], descriptions text[], statuses text[], assignees text[],
+    tenants text[], metadata text[], parents text[], created timestamptz[], updated timestamptz[],
+    versions bigint[], created_positions bigint[], positions bigint[],
+    snapshot_vtids text[], snapshot_versions bigint[], snapshot_positions bigint[], snapshot_states text[],
+    code_revision integer, previous_position bigint, new_position bigint, new_event_id uuid
+) returns text language plpgsql volatile as $$
+declare
+    reply text;
+begin
+    -- First of all, and kept to the end: a rebuild begins under this lock's exclusive form.
+    perform pg_advisory_xact_lock_shared(ledger.projection_lock('vtid_ledger'));
+    perform from ledger.projection p
+        where p.name = 'vtid_ledger' and greatest(p.revision, p.mending_revision) > code_revision;
+    if found then
+        return 'revision';
+    end if;
+    reply := ledger.move_cursor('vtid_ledger', previous_position, new_position, new_event_id);
+    if reply <> 'moved' then
+        return reply;
+    end if;
+    perform ledger.write_vtid_ledger(
+        ids, vtids, families, types, descriptions, statuses, assignees, tenants, metadata, parents, created, updated,
+        versions, created_positions, positions
+    );
+    if cardinality(snapshot_vtids) > 0 then
+        insert into ledger.snapshot (vtid, version, position, state)
+        select n.vtid, n.version, n.position, n.state
+        from unnest(snapshot_vtids, snapshot_versions, snapshot_positions, snapshot_states)
+            as n (vtid, version, position, state)
+        on conflict (vtid, version) do update set position = excluded.position, state = excluded.state;
+    end if;
+    if new_position / 256 <> previous_position / 256 then
+        perform ledger.prune_progress('vtid_ledger', previous_position);
+    end if;
+    return 'moved';
+end $$;

@@ -1,0 +1,164 @@
+//! One page of a list: keyset, newest first, bounded in rows and in bytes.
+
+use sqlx::postgres::PgRow;
+use sqlx::{Acquire, FromRow, PgConnection, Postgres, QueryBuilder, Row};
+
+use super::page::{Filters, ListQuery, PageCursor};
+use super::read::{Page, ReadFailure, Shown, shown};
+use super::row::{TaskRow, columns};
+use crate::domain::command::ParentRef;
+use crate::domain::position::Position;
+use crate::domain::row::write_row;
+use crate::domain::task::Task;
+
+/// Bytes of printed rows of a page at most, though always one row.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Rows of one statement at most. The largest row prints as some 70 KiB, so that this much memory is bearable.
+const CHUNK: u16 = 100;
+
+/// Reads a page: a small one by one statement, a larger one chunk by chunk in one snapshot.
+pub(super) async fn read_page(
+    connection: &mut PgConnection,
+    query: &ListQuery,
+) -> Result<Shown<Page>, ReadFailure> {
+    // One row more than the page may have tells whether there is another page.
+    let wanted = query.limit.get() + 1;
+    let mut page = Filling::default();
+    if wanted <= CHUNK {
+        let position = read_chunk(connection, query, query.cursor, wanted, &mut page).await?;
+        return Ok(Shown { value: page.finish(query.limit.get()), position });
+    }
+    let mut transaction = connection.begin().await?;
+    sqlx::raw_sql("set transaction isolation level repeatable read, read only")
+        .execute(&mut *transaction)
+        .await?;
+    let mut position = None;
+    while page.wants(wanted) {
+        let left = wanted - page.count();
+        let after = page.tasks.last().map(PageCursor::after).or(query.cursor);
+        let before = page.count();
+        let shown = read_chunk(&mut transaction, query, after, left.min(CHUNK), &mut page).await?;
+        position.get_or_insert(shown);
+        if page.count() - before < left.min(CHUNK) {
+            break;
+        }
+    }
+    transaction.commit().await?;
+    Ok(Shown { value: page.finish(query.limit.get()), position: position.unwrap_or_default() })
+}
+
+/// A page as it fills.
+#[derive(Default)]
+struct Filling {
+    tasks: Vec<Task>,
+    bytes: usize,
+    /// A row did not fit any more.
+    full: bool,
+    scratch: String,
+}
+
+impl Filling {
+    fn count(&self) -> u16 {
+        // Invariant: never more than 1001 rows.
+        u16::try_from(self.tasks.len()).unwrap_or(u16::MAX)
+    }
+
+    fn wants(&self, rows: u16) -> bool {
+        !self.full && self.count() < rows
+    }
+
+    fn push(&mut self, task: Task) {
+        if self.full {
+            return;
+        }
+        self.scratch.clear();
+        write_row(&task, &mut self.scratch);
+        self.bytes += self.scratch.len() + 1;
+        self.full = self.bytes > MAX_BYTES && !self.tasks.is_empty();
+        if !self.full {
+            self.tasks.push(task);
+        }
+    }
+
+    fn finish(mut self, limit: u16) -> Page {
+        let more = self.full || self.count() > limit;
+        self.tasks.truncate(usize::from(limit));
+        let next = self.tasks.last().filter(|_| more).map(PageCursor::after);
+        Page { tasks: self.tasks, next }
+    }
+}
+
+async fn read_chunk(
+    connection: &mut PgConnection,
+    query: &ListQuery,
+    after: Option<PageCursor>,
+    rows: u16,
+    page: &mut Filling,
+) -> Result<Position, ReadFailure> {
+    let mut statement = statement(&query.filters, after, rows);
+    // With several filters the best index depends on their values, so they are planned with them; a plan for one
+    // filter is always its index.
+    let plan_once = count(&query.filters) <= 1;
+    let fetched: Vec<PgRow> = statement.build().persistent(plan_once).fetch_all(connection).await?;
+    for row in &fetched {
+        if row.try_get::<Option<String>, _>("vtid")?.is_some() {
+            page.push(TaskRow::from_row(row)?.task()?);
+        }
+    }
+    let position: i64 = match fetched.first() {
+        Some(row) => row.try_get("shown")?,
+        // Not reached: the statement yields the position with or without rows.
+        None => 0,
+    };
+    Ok(Position::from_i64(position))
+}
+
+fn count(filters: &Filters) -> usize {
+    let Filters { family, kind, status, tenant, assigned_to, parent } = filters;
+    [
+        family.is_some(),
+        kind.is_some(),
+        status.is_some(),
+        tenant.is_some(),
+        assigned_to.is_some(),
+        parent.is_some(),
+    ]
+    .into_iter()
+    .filter(|given| *given)
+    .count()
+}
+
+/// At least one row, so that the position is told even where there is none to show. The constant limit within is
+/// for the planner, which would take an unknown one for a tenth of the table.
+fn statement(filters: &Filters, after: Option<PageCursor>, rows: u16) -> QueryBuilder<Postgres> {
+    let mut sql = QueryBuilder::new(concat!(
+        "select ",
+        shown!(),
+        " as shown, ",
+        columns!(),
+        r#" from (select) as one left join lateral (select * from (select * from "VtidLedger" where true"#
+    ));
+    let mut filter = |column: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            sql.push(column).push_bind(value.to_owned());
+        }
+    };
+    filter(" and task_family = ", filters.family.as_ref().map(|family| family.as_str()));
+    filter(" and task_type = ", filters.kind.as_ref().map(|kind| kind.as_str()));
+    filter(" and status = ", filters.status.map(|status| status.as_str()));
+    filter(" and tenant = ", filters.tenant.as_ref().map(|tenant| tenant.as_str()));
+    filter(" and assigned_to = ", filters.assigned_to.as_ref().map(|assignee| assignee.as_str()));
+    match filters.parent {
+        Some(ParentRef::Task(parent)) => filter(" and parent_vtid = ", Some(&parent.to_string())),
+        Some(ParentRef::NeverAssigned) => drop(sql.push(" and false")),
+        None => {}
+    }
+    if let Some(after) = after {
+        sql.push(" and (created_at, created_position) < (").push_bind(after.created_at.to_datetime());
+        sql.push(", ").push_bind(after.created_position.to_i64()).push(")");
+    }
+    sql.push(" order by created_at desc, created_position desc limit 1001) page limit ");
+    sql.push_bind(i64::from(rows));
+    sql.push(") t on true order by t.created_at desc, t.created_position desc");
+    sql
+}

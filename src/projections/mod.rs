@@ -1,0 +1,18 @@
+//! The projections: read models that are kept current from the log, and can be rebuilt from it.
+//!
+//! [`machine`] is the projector's cursor as a pure state machine, [`projector`] its shell. [`tasks`] is the read
+//! table, [`read`] what HTTP asks of it, [`rebuild`] what mends it.
+
+pub mod command;
+mod list;
+pub mod machine;
+mod mend;
+pub mod page;
+pub mod projector;
+pub mod read;
+pub mod rebuild;
+mod row;
+pub mod status;
+pub mod tasks;
+mod walk;
+mod write;

@@ -1,0 +1,261 @@
+//! The projector: performs what [`CursorMachine`] asks for, and tells it what happened.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::PgConnection;
+use sqlx::postgres::PgConnectOptions;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::machine::{CursorMachine, Input, MAX_BATCH, Output};
+use super::rebuild::mend_if_needed;
+use super::status::ProjectorStatus;
+use super::tasks::{REVISION, progress};
+use super::write::{ApplyReply, Changes, apply, is_refusal};
+use crate::domain::cursor::Cursor;
+use crate::log::EventLog;
+use crate::log::connect::connect;
+use crate::log::entry::Entry;
+use crate::log::folder::Folder;
+use crate::log::follow::Follower;
+use crate::log::hold::Hold;
+use crate::log::read::{ReadError, read_after};
+use crate::log::turn::{TailView, Turn};
+
+/// Longer than anything here takes; after it, an apply's outcome is unknown.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// States remembered between batches: some MiB, 100 MiB were each as large as can be.
+const MAX_STATES: usize = 2048;
+/// How often a rebuild that is due is looked for.
+const MEND_POLL: Duration = Duration::from_secs(5);
+
+/// Keeps the read table current.
+pub struct Projector {
+    log: EventLog,
+    options: PgConnectOptions,
+    status: watch::Sender<ProjectorStatus>,
+}
+
+impl Projector {
+    /// A projector of `log`, which makes connections of its own by `options`; and what it tells of itself.
+    #[must_use]
+    pub fn new(log: EventLog, options: &PgConnectOptions) -> (Self, watch::Receiver<ProjectorStatus>) {
+        let (status, told) = watch::channel(ProjectorStatus::default());
+        // A batch that a crash takes away is only done again: neither cursor nor rows are ever ahead of the log.
+        let options = options.clone().options([("synchronous_commit", "off")]);
+        (Self { log, options, status }, told)
+    }
+
+    /// Runs until cancelled; rebuilds too, when this code is of a later revision than what built the table.
+    pub async fn run(self, stop: CancellationToken) {
+        let follow = Shell::new(&self).run();
+        let mend = self.mend();
+        tokio::select! {
+            () = stop.cancelled() => {}
+            never = follow => match never {},
+            never = mend => match never {},
+        }
+    }
+
+    async fn mend(&self) -> std::convert::Infallible {
+        loop {
+            match mend_if_needed(&self.options).await {
+                Ok(Some(done)) => tracing::info!(?done, "rebuilt the projection"),
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%error, "the projection is not rebuilt yet; it is tried again"),
+            }
+            sleep(MEND_POLL).await;
+        }
+    }
+}
+
+/// What the projector holds in memory, all of which may be lost at any time.
+struct Shell<'a> {
+    log: &'a EventLog,
+    options: &'a PgConnectOptions,
+    status: &'a watch::Sender<ProjectorStatus>,
+    started: Instant,
+    connection: Option<PgConnection>,
+    follower: Follower,
+    folder: Folder,
+    /// What was read and is not yet applied.
+    batch: Vec<Arc<Entry>>,
+}
+
+impl<'a> Shell<'a> {
+    fn new(projector: &'a Projector) -> Self {
+        let Projector { log, options, status } = projector;
+        Self {
+            log,
+            options,
+            status,
+            started: Instant::now(),
+            connection: None,
+            follower: log.follow(Cursor::Start),
+            folder: Folder::new(log.pool().clone(), MAX_STATES),
+            batch: Vec::new(),
+        }
+    }
+
+    async fn run(mut self) -> std::convert::Infallible {
+        let mut machine = CursorMachine::default();
+        let mut input = Input::Started;
+        loop {
+            let outputs = machine.handle(self.started.elapsed(), input);
+            self.show(machine.status());
+            input = Input::Started;
+            for output in outputs {
+                if let Some(answer) = self.perform(output).await {
+                    input = answer;
+                }
+            }
+        }
+    }
+
+    fn show(&self, status: &ProjectorStatus) {
+        self.status.send_if_modified(|shown| {
+            if shown == status {
+                return false;
+            }
+            if let (trouble, true) = (status.state.trouble(), shown.state != status.state) {
+                match trouble {
+                    Some(trouble) => tracing::error!(trouble, "the projector"),
+                    None => tracing::info!(position = %status.position, "the projector follows"),
+                }
+            }
+            *shown = status.clone();
+            true
+        });
+    }
+
+    async fn perform(&mut self, output: Output) -> Option<Input> {
+        Some(match output {
+            Output::Forget => {
+                self.folder.forget();
+                self.batch.clear();
+                return None;
+            }
+            Output::Load => self.load().await,
+            Output::Read { after, max_events } => self.read(after, max_events).await,
+            Output::Apply { from, to } => self.apply(from, to).await,
+            Output::Hold(cursor) => self.hold(cursor).await,
+            Output::Wait { until } => {
+                sleep_until(self.started + until).await;
+                Input::Woken
+            }
+        })
+    }
+
+    /// Runs `work` on the projector's own connection, which is dropped whenever it fails or does not answer: what
+    /// it was doing is then the server's to end.
+    async fn connected<T, E: From<sqlx::Error>>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let attempt = async {
+            let mut connection = match self.connection.take() {
+                Some(connection) => connection,
+                None => connect(self.options).await?,
+            };
+            let done = work(&mut connection).await?;
+            self.connection = Some(connection);
+            Ok(done)
+        };
+        timeout(ANSWER_TIMEOUT, attempt).await.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()))
+    }
+
+    async fn load(&mut self) -> Input {
+        match self.connected(progress).await {
+            Ok(progress) if progress.newest_revision() > REVISION => {
+                Input::Superseded { revision: progress.newest_revision(), cursor: progress.cursor }
+            }
+            Ok(progress) => Input::Loaded(progress.cursor),
+            Err(error) => Input::Failed { reason: error.to_string() },
+        }
+    }
+
+    async fn read(&mut self, after: Cursor, max_events: u32) -> Input {
+        match self.next_batch(after, max_events).await {
+            Ok(batch) => {
+                self.batch = batch;
+                let events = u32::try_from(self.batch.len()).unwrap_or(u32::MAX);
+                match self.batch.last() {
+                    Some(last) => Input::Read { to: Cursor::at(&last.recorded.event), events },
+                    // Not reached: a follower yields at least one.
+                    None => Input::Failed { reason: "an empty batch".to_owned() },
+                }
+            }
+            Err(error) => unreadable(error),
+        }
+    }
+
+    async fn next_batch(&mut self, after: Cursor, max_events: u32) -> Result<Vec<Arc<Entry>>, ReadError> {
+        if max_events < MAX_BATCH {
+            // Something among the next events can't be read or applied: read no further than asked for.
+            let mut connection = self.log.pool().acquire().await?;
+            let events = read_after(&mut connection, after, max_events).await?;
+            if !events.is_empty() {
+                return Ok(events.into_iter().map(|recorded| Arc::new(Entry::read(recorded))).collect());
+            }
+        }
+        if self.follower.cursor() != after {
+            self.follower = self.log.follow(after);
+        }
+        let mut batch = self.follower.next().await?;
+        batch.truncate(usize::try_from(max_events).unwrap_or(usize::MAX));
+        Ok(batch)
+    }
+
+    async fn apply(&mut self, from: Cursor, to: Cursor) -> Input {
+        let batch = std::mem::take(&mut self.batch);
+        let changes = match self.folder.fold(&batch).await {
+            Ok(transitions) => Changes::of(transitions),
+            Err(error) => return unreadable(error),
+        };
+        let applied = self.connected(async |connection| apply(connection, from, to, &changes).await);
+        match applied.await {
+            Ok(ApplyReply::Moved) => Input::Applied,
+            Ok(ApplyReply::CursorElsewhere | ApplyReply::Superseded) => Input::LostRace,
+            Ok(ApplyReply::NotInLog) => Input::OtherPast(to),
+            Err(error) if is_refusal(&error) => Input::Refused { reason: error.to_string() },
+            Err(error) => Input::Failed { reason: error.to_string() },
+        }
+    }
+
+    async fn hold(&mut self, cursor: Cursor) -> Input {
+        self.log.forget_tail();
+        match timeout(ANSWER_TIMEOUT, confirm_and_hold(self.options, cursor)).await {
+            Ok(Ok(())) => Input::HoldSettled,
+            Ok(Err(error)) => Input::Failed { reason: error.to_string() },
+            Err(_) => Input::Failed { reason: "the append lock was not to be had in time".to_owned() },
+        }
+    }
+}
+
+fn unreadable(error: ReadError) -> Input {
+    match error {
+        ReadError::OtherPast { position, id } => Input::OtherPast(Cursor::At { position, id }),
+        ReadError::Record { position, ref error } => {
+            Input::Unreadable { position, reason: error.to_string() }
+        }
+        ReadError::Damaged(position) => Input::Unreadable { position, reason: error.to_string() },
+        ReadError::Database(error) => Input::Failed { reason: error.to_string() },
+    }
+}
+
+/// Sets the hold, if the log, looked at while nothing can be appended, does not hold the event at `cursor`.
+async fn confirm_and_hold(options: &PgConnectOptions, cursor: Cursor) -> Result<(), ReadError> {
+    let mut turn =
+        Turn::open(connect(&options.clone().options([("synchronous_commit", "on")])).await?).await?;
+    if turn.view(Some(cursor)).await?.tail == TailView::OtherPast {
+        let position = cursor.position();
+        let reason = format!("the log does not hold the event that was at position {position}");
+        tracing::error!(reason, "the ledger lost history: nothing is written until an operator decides");
+        turn.hold(&Hold { reason, position }).await?;
+    } else {
+        turn.end().await?;
+    }
+    Ok(())
+}
