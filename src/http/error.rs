@@ -1,8 +1,5 @@
 //! Every way in which a request can fail, and how the caller is told.
 
-use std::fmt::Write as _;
-
-use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
@@ -13,7 +10,6 @@ use crate::domain::payload::Fault;
 use crate::domain::position::Position;
 use crate::domain::status::Status;
 use crate::domain::vtid::MalformedVtid;
-use crate::projections::read::ReadFailure;
 use crate::writer::answer::WriteError;
 
 /// Why a request is not answered as it wished.
@@ -100,11 +96,6 @@ impl Unavailable {
 }
 
 impl ApiError {
-    /// A fault of the query alone.
-    pub(super) fn query_fault(fault: Fault) -> Self {
-        Self::InvalidQuery(vec![fault])
-    }
-
     /// Status, the contract's fixed text, and the code.
     const fn name(&self) -> (StatusCode, &'static str, &'static str) {
         match self {

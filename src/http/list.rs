@@ -90,3 +90,76 @@ fn print(page: &Page) -> Response {
         body.string_or_null("next_cursor", page.next.as_ref().map(ToString::to_string).as_deref());
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::payload::Fault;
+
+    fn parsed(query: &str) -> Result<ListQuery, Vec<String>> {
+        let told = |fault: Fault| fault.path.join(".");
+        match parse(Some(query), &HeaderMap::new()) {
+            Ok((query, _)) => Ok(query),
+            Err(ApiError::InvalidQuery(faults)) => Err(faults.into_iter().map(told).collect()),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn without_parameters_the_newest_fifty_of_all() {
+        let query = parsed("").unwrap();
+        assert_eq!((query.filters, query.limit, query.cursor), (Filters::default(), 50, None));
+    }
+
+    #[test]
+    fn every_filter_is_read() {
+        let query = parsed(
+            "taskFamily=a+b&taskType=%C3%A4&status=blocked&tenant=t-1&assignedTo=x&parentVtid=VTID-2026-0001&limit=1000",
+        )
+        .unwrap();
+        let filters = query.filters;
+        assert_eq!(filters.family.unwrap().as_str(), "a b");
+        assert_eq!(filters.kind.unwrap().as_str(), "ä");
+        assert_eq!(filters.status, Some(Status::Blocked));
+        assert_eq!(filters.tenant.unwrap().as_str(), "t-1");
+        assert_eq!(filters.assigned_to.unwrap().as_str(), "x");
+        let parent = Vtid::parse_possible("VTID-2026-0001").unwrap();
+        assert_eq!(filters.parent, Some(ParentRef::Task(parent)));
+        assert_eq!(query.limit, 1000);
+    }
+
+    #[test]
+    fn a_parent_that_no_task_can_be_is_well_formed() {
+        for parent in ["VTID-2025-0000", "VTID-2025-9999999999999999999999"] {
+            let filters = parsed(&format!("parentVtid={parent}")).unwrap().filters;
+            assert_eq!(filters.parent, Some(ParentRef::NeverAssigned), "{parent}");
+        }
+    }
+
+    #[test]
+    fn each_wrong_parameter_is_named() {
+        for (query, named) in [
+            ("limit=0", &["limit"][..]),
+            ("limit=1001", &["limit"]),
+            ("limit=-1", &["limit"]),
+            ("limit=+5", &["limit"]),
+            ("limit=5.0", &["limit"]),
+            ("limit=99999999999999999999", &["limit"]),
+            ("limit=", &["limit"]),
+            ("status=Pending", &["status"]),
+            ("tenant=A*", &["tenant"]),
+            ("parentVtid=foo", &["parentVtid"]),
+            ("taskFamily=+", &["taskFamily"]),
+            ("taskType=a%00", &["taskType"]),
+            ("task_type=a", &["task_type"]),
+            ("Status=active", &["Status"]),
+            ("status=active&status=active", &["status"]),
+            ("cursor=%20", &["cursor"]),
+            ("x=1&limit=0&status=no&tenant=%ff", &["x", "tenant", "status", "limit"]),
+        ] {
+            assert_eq!(parsed(query).unwrap_err(), named, "{query}");
+        }
+        let long = format!("taskFamily={}", "x".repeat(101));
+        assert_eq!(parsed(&long).unwrap_err(), ["taskFamily"]);
+    }
+}

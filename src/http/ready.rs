@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
-use super::error::{ApiError, error_body};
+use super::error::error_body;
 use super::reading::NoParameters;
 use super::{Api, answer};
 use crate::domain::json::{Json, ObjectWriter};

@@ -1,1 +1,7 @@
-//! The API over a real socket.
+//! The API over a real socket; the tests stand at the other end of the writer's queue.
+
+mod limits;
+mod order;
+mod shutdown;
+mod support;
+mod writes;
