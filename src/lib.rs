@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod dev;
 pub mod domain;
+pub mod http;
 pub mod log;
 pub mod projections;
 pub mod writer;

@@ -93,8 +93,7 @@ impl Reader {
     /// # Errors
     /// [`ReadFailure`].
     pub async fn get(&self, vtid: Vtid, at_least: Position) -> Result<Shown<Option<Task>>, ReadFailure> {
-        let name = vtid.to_string();
-        self.look(at_least, async |connection| read_task(connection, &name).await).await
+        self.look(at_least, &ByNumber(vtid.to_string())).await
     }
 
     /// A page of tasks, newest first. Shows `at_least` and all that this process acknowledged before.
@@ -102,15 +101,11 @@ impl Reader {
     /// # Errors
     /// [`ReadFailure`].
     pub async fn list(&self, query: &ListQuery, at_least: Position) -> Result<Shown<Page>, ReadFailure> {
-        self.look(at_least, async |connection| read_page(connection, query).await).await
+        self.look(at_least, query).await
     }
 
     /// Looks until the snapshot shows what it must.
-    async fn look<T>(
-        &self,
-        at_least: Position,
-        mut read: impl AsyncFnMut(&mut PgConnection) -> Result<Shown<T>, ReadFailure>,
-    ) -> Result<Shown<T>, ReadFailure> {
+    async fn look<Q: Question>(&self, at_least: Position, question: &Q) -> Result<Shown<Q::Answer>, ReadFailure> {
         let at_least = at_least.max((self.acknowledged)());
         let deadline = Instant::now() + BEHIND_AFTER;
         let mut known = self.seen.load(Ordering::Relaxed) >= at_least.get();
@@ -120,7 +115,7 @@ impl Reader {
             }
             let look = async {
                 let mut connection = self.pool.acquire().await?;
-                read(&mut connection).await
+                question.ask(&mut connection).await
             };
             let shown = timeout(LOOK_TIMEOUT, look).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
             if shown.position >= at_least {
@@ -149,6 +144,34 @@ impl Reader {
             // The projector has ended, in this process; there may be others.
             tokio::time::sleep_until(until).await;
         }
+    }
+}
+
+/// What a look asks, of one snapshot.
+trait Question: Sync {
+    type Answer: Send;
+
+    fn ask(
+        &self,
+        connection: &mut PgConnection,
+    ) -> impl Future<Output = Result<Shown<Self::Answer>, ReadFailure>> + Send;
+}
+
+struct ByNumber(String);
+
+impl Question for ByNumber {
+    type Answer = Option<Task>;
+
+    async fn ask(&self, connection: &mut PgConnection) -> Result<Shown<Option<Task>>, ReadFailure> {
+        read_task(connection, &self.0).await
+    }
+}
+
+impl Question for ListQuery {
+    type Answer = Page;
+
+    async fn ask(&self, connection: &mut PgConnection) -> Result<Shown<Page>, ReadFailure> {
+        read_page(connection, self).await
     }
 }
 

@@ -1,0 +1,56 @@
+//! One line a request, whatever became of it.
+
+use std::time::Instant;
+
+use axum::body::HttpBody;
+use axum::http::{Method, StatusCode};
+use axum::response::Response;
+
+/// The route that answered, for the line; left in the answer by the router.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Route(pub(super) &'static str);
+
+/// Writes the request's line when the answer is there, or when the caller went away before.
+pub(super) struct AccessLog {
+    method: Method,
+    began: Instant,
+    answered: bool,
+}
+
+impl AccessLog {
+    pub(super) fn begin(method: Method) -> Self {
+        Self { method, began: Instant::now(), answered: false }
+    }
+
+    pub(super) fn end(mut self, response: &Response) {
+        self.answered = true;
+        let route = response.extensions().get::<Route>().map_or("", |route| route.0);
+        let bytes = response.body().size_hint().exact().unwrap_or_default();
+        self.line(route, response.status(), bytes);
+    }
+
+    fn line(&self, route: &str, status: StatusCode, bytes: u64) {
+        let duration_ms = self.began.elapsed().as_secs_f64() * 1000.0;
+        tracing::info!(
+            method = self.method.as_str(),
+            route,
+            status = status.as_u16(),
+            duration_ms,
+            bytes,
+            "request"
+        );
+    }
+}
+
+impl Drop for AccessLog {
+    fn drop(&mut self) {
+        if !self.answered {
+            let duration_ms = self.began.elapsed().as_secs_f64() * 1000.0;
+            tracing::info!(
+                method = self.method.as_str(),
+                duration_ms,
+                "the caller went away before its answer"
+            );
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What surrounds each request: its id, its log line, the limit on how many run, and panics.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use hyper::body::Incoming;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tower::Service;
+use tracing::Instrument;
+
+use super::access_log::AccessLog;
+use super::error::{ApiError, Unavailable};
+use super::limits::HttpLimits;
+use super::request_id::{self, X_REQUEST_ID};
+use super::{Api, router};
+
+/// The HTTP API, ready to be served: cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    router: Router,
+    /// One permit for each request under way.
+    places: Semaphore,
+    limits: HttpLimits,
+}
+
+impl App {
+    /// The API over its parts.
+    #[must_use]
+    pub fn new(api: Api) -> Self {
+        let limits = api.limits.clone();
+        Self::over(router(Arc::new(api)), limits)
+    }
+
+    pub(super) fn over(router: Router, limits: HttpLimits) -> Self {
+        let places = Semaphore::new(limits.requests_max);
+        Self { shared: Arc::new(Shared { router, places, limits }) }
+    }
+
+    pub(super) fn limits(&self) -> &HttpLimits {
+        &self.shared.limits
+    }
+
+    /// Answers one request; never fails, whatever becomes of the handler.
+    pub async fn answer(&self, mut request: Request) -> Response {
+        let id = request_id::assign(request.headers_mut());
+        // At the level of errors, so that it is there whichever lines are wanted.
+        let span = tracing::error_span!("request", request_id = id.to_str().unwrap_or_default());
+        let answered = async {
+            let log = AccessLog::begin(request.method().clone());
+            let mut response = match self.shared.place(request.uri().path()) {
+                Ok(_place) => self.route(request).await,
+                Err(busy) => busy.into_response(),
+            };
+            response.headers_mut().insert(X_REQUEST_ID, id);
+            log.end(&response);
+            response
+        };
+        answered.instrument(span).await
+    }
+
+    /// Who calls is to be found out here, before the route is: the contract tells 401 and 429 first.
+    async fn route(&self, request: Request) -> Response {
+        let mut router = self.shared.router.clone();
+        match AssertUnwindSafe(router.call(request)).catch_unwind().await {
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            Err(panic) => {
+                tracing::error!(cause = message_of(panic.as_ref()), "a request's handler panicked");
+                ApiError::Internal.into_response()
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// A place among the requests under way; whoever watches this process needs none.
+    fn place(&self, path: &str) -> Result<Option<SemaphorePermit<'_>>, ApiError> {
+        if matches!(path, super::HEALTH | super::READY) {
+            return Ok(None);
+        }
+        self.places.try_acquire().map(Some).map_err(|_| ApiError::Unavailable(Unavailable::Busy))
+    }
+}
+
+fn message_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+impl hyper::service::Service<hyper::Request<Incoming>> for App {
+    type Response = Response;
+    type Error = std::convert::Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Self::Error>> + Send>>;
+
+    fn call(&self, request: hyper::Request<Incoming>) -> Self::Future {
+        let app = self.clone();
+        Box::pin(async move { Ok(app.answer(request.map(axum::body::Body::new)).await) })
+    }
+}

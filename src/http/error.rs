@@ -1,0 +1,231 @@
+//! Every way in which a request can fail, and how the caller is told.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::answer;
+use crate::domain::decide::Refusal;
+use crate::domain::json::{Json, ObjectWriter};
+use crate::domain::payload::Fault;
+use crate::domain::position::Position;
+use crate::domain::status::Status;
+use crate::domain::vtid::MalformedVtid;
+use crate::writer::answer::WriteError;
+
+/// Why a request is not answered as it wished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ApiError {
+    /// 400: the body, with every fault of it.
+    InvalidPayload(Vec<Fault>),
+    /// 400: the number in the path.
+    InvalidVtid,
+    /// 400: parameters, or the header that goes with them; with every fault.
+    InvalidQuery(Vec<Fault>),
+    /// 404: no such task; a read also says up to which position it looked.
+    VtidNotFound(Option<Position>),
+    /// 404: no such route.
+    NotFound,
+    /// 405: the route has other methods; the router adds `Allow`.
+    MethodNotAllowed,
+    /// 408: the body came too slowly.
+    RequestTimeout,
+    /// 409: the status may not go there.
+    InvalidTransition {
+        /// The task's status.
+        from: Status,
+        /// What was asked for.
+        to: Status,
+    },
+    /// 413: the body is too large.
+    PayloadTooLarge,
+    /// 415: the body is not JSON, and why.
+    UnsupportedMediaType(&'static str),
+    /// 422: the idempotency key came with another request before.
+    KeyReused,
+    /// 503: try again.
+    Unavailable(Unavailable),
+    /// 500: a bug; whoever finds it logs the cause.
+    Internal,
+}
+
+/// What a caller of an answer with 503 may assume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unavailable {
+    /// A write: nothing was written.
+    NotWritten,
+    /// A read: the database did not answer.
+    NoAnswer,
+    /// More requests are under way than this process takes; this one was not looked at.
+    Busy,
+    /// It may have been written.
+    OutcomeUnknown,
+    /// The read table does not show what it must, yet.
+    ReadBehind,
+    /// The ledger lost history; an operator must decide.
+    LedgerBehind,
+}
+
+impl Unavailable {
+    const fn code(self) -> &'static str {
+        match self {
+            Self::NotWritten | Self::NoAnswer | Self::Busy => "unavailable",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::ReadBehind => "read_behind",
+            Self::LedgerBehind => "ledger_behind",
+        }
+    }
+
+    const fn detail(self) -> &'static str {
+        match self {
+            Self::NotWritten => "nothing was written; try again",
+            Self::NoAnswer => "the database did not answer; try again",
+            Self::Busy => "too many requests are under way; this one was not looked at; try again",
+            Self::OutcomeUnknown => "it may have been written; retry with the same Idempotency-Key",
+            Self::ReadBehind => "the read table does not show the required position yet; try again",
+            Self::LedgerBehind => {
+                "the ledger lost history; nothing is written until an operator has decided; reads go on"
+            }
+        }
+    }
+
+    /// After how many seconds it makes sense to ask again.
+    const fn retry_after_seconds(self) -> &'static str {
+        match self {
+            Self::NotWritten | Self::NoAnswer | Self::Busy | Self::OutcomeUnknown | Self::ReadBehind => "1",
+            // It waits for a person.
+            Self::LedgerBehind => "30",
+        }
+    }
+}
+
+impl ApiError {
+    /// Status, the contract's fixed text, and the code.
+    const fn name(&self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::InvalidPayload(_) => (StatusCode::BAD_REQUEST, "Invalid payload", "invalid_payload"),
+            Self::InvalidVtid => (StatusCode::BAD_REQUEST, "Invalid VTID format", "invalid_vtid"),
+            Self::InvalidQuery(_) => (StatusCode::BAD_REQUEST, "Invalid query", "invalid_query"),
+            Self::VtidNotFound(_) => (StatusCode::NOT_FOUND, "VTID not found", "vtid_not_found"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "Not found", "not_found"),
+            Self::MethodNotAllowed => {
+                (StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", "method_not_allowed")
+            }
+            Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "Request timeout", "request_timeout"),
+            Self::InvalidTransition { .. } => {
+                (StatusCode::CONFLICT, "Invalid status transition", "invalid_transition")
+            }
+            Self::PayloadTooLarge => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "Payload too large", "payload_too_large")
+            }
+            Self::UnsupportedMediaType(_) => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type", "unsupported_media_type")
+            }
+            Self::KeyReused => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "Idempotency key reused", "idempotency_key_reused")
+            }
+            Self::Unavailable(why) => (StatusCode::SERVICE_UNAVAILABLE, "Unavailable", why.code()),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "Internal error", "internal_error"),
+        }
+    }
+
+    fn write_detail(&self, error: &mut ObjectWriter) {
+        match self {
+            Self::InvalidPayload(faults) | Self::InvalidQuery(faults) => {
+                error.raw("detail", &print_faults(faults));
+            }
+            Self::InvalidVtid => error.string("detail", &MalformedVtid.to_string()),
+            Self::VtidNotFound(_) => error.string("detail", "no task has this VTID"),
+            Self::NotFound => error.string("detail", "no such route"),
+            Self::MethodNotAllowed => error.string("detail", "the Allow header names this route's methods"),
+            Self::RequestTimeout => error.string("detail", "the request's body came too slowly"),
+            Self::InvalidTransition { from, to } => {
+                let allowed = from.allowed().iter().map(|status| Json::String(status.to_string())).collect();
+                error.object("detail", |detail| {
+                    detail.string("from", from.as_str());
+                    detail.string("to", to.as_str());
+                    detail.json("allowed", &Json::Array(allowed));
+                });
+            }
+            Self::PayloadTooLarge => error.string("detail", "a body may have 256 KiB at most"),
+            Self::UnsupportedMediaType(why) => error.string("detail", why),
+            Self::KeyReused => error.string("detail", "this key was used for another request"),
+            Self::Unavailable(why) => error.string("detail", why.detail()),
+            Self::Internal => error.null("detail"),
+        }
+    }
+}
+
+/// A list of faults as the contract prints it.
+fn print_faults(faults: &[Fault]) -> String {
+    let mut list = String::with_capacity(64 * faults.len() + 2);
+    list.push('[');
+    for (index, fault) in faults.iter().enumerate() {
+        if index > 0 {
+            list.push(',');
+        }
+        let mut item = ObjectWriter::new(&mut list);
+        item.json("path", &Json::Array(fault.path.iter().cloned().map(Json::String).collect()));
+        item.string("message", &fault.message);
+        item.finish();
+    }
+    list.push(']');
+    list
+}
+
+/// The body of every error, `detail` filled in by `write_detail`.
+pub(super) fn error_body(error: &str, code: &str, write_detail: impl FnOnce(&mut ObjectWriter)) -> String {
+    let mut body = String::with_capacity(160);
+    let mut object = ObjectWriter::new(&mut body);
+    object.raw("ok", "false");
+    object.string("error", error);
+    object.string("code", code);
+    write_detail(&mut object);
+    object.finish();
+    body
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, error, code) = self.name();
+        let body = error_body(error, code, |object| self.write_detail(object));
+        let mut response = answer::json(status, body);
+        match self {
+            Self::Unavailable(why) => {
+                let seconds = HeaderValue::from_static(why.retry_after_seconds());
+                response.headers_mut().insert(header::RETRY_AFTER, seconds);
+            }
+            Self::VtidNotFound(Some(position)) => answer::show_position(&mut response, position),
+            _ => {}
+        }
+        response
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let of_field =
+            |field: &str, fault: &Refusal| Self::InvalidPayload(vec![Fault::of_field(field, fault)]);
+        match refusal {
+            Refusal::TaskNotFound => Self::VtidNotFound(None),
+            Refusal::UnknownParent => of_field("parentVtid", &refusal),
+            Refusal::Metadata(_) => of_field("metadata", &refusal),
+            Refusal::InvalidTransition { from, to } => Self::InvalidTransition { from, to },
+        }
+    }
+}
+
+impl From<WriteError> for ApiError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Refused(refusal) => refusal.into(),
+            WriteError::KeyReused => Self::KeyReused,
+            WriteError::Unavailable => Self::Unavailable(Unavailable::NotWritten),
+            WriteError::OutcomeUnknown => Self::Unavailable(Unavailable::OutcomeUnknown),
+            WriteError::LedgerBehind => Self::Unavailable(Unavailable::LedgerBehind),
+            WriteError::Internal => {
+                tracing::error!(cause = %error, "a write failed");
+                Self::Internal
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The HTTP API.
+//!
+//! [`App`] answers requests, [`serve`] has them come in. Routes are one file each; what they share: the way in
+//! ([`path`], [`query`], [`reading`], [`body`], [`origin`]) and the way out ([`answer`], [`error`]).
+
+mod access_log;
+mod answer;
+mod app;
+mod body;
+mod connection;
+mod create;
+mod error;
+mod get;
+mod headers;
+mod health;
+mod limits;
+mod list;
+mod origin;
+mod patch;
+mod path;
+mod query;
+mod reading;
+pub mod ready;
+mod request_id;
+mod serve;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::response::Response;
+use axum::routing::{self, MethodRouter};
+use tokio::sync::watch;
+use tower::util::MapResponseLayer;
+
+use crate::clock::Clock;
+use crate::projections::read::Reader;
+use crate::writer::handle::WriterHandle;
+use access_log::Route;
+use error::ApiError;
+
+pub use app::App;
+pub use limits::HttpLimits;
+pub use serve::serve;
+
+/// What the API is made of.
+pub struct Api {
+    /// Where writes go.
+    pub writer: WriterHandle,
+    /// Where reads come from.
+    pub reader: Reader,
+    /// The time of day.
+    pub clock: Clock,
+    /// What the process knows of itself.
+    pub readiness: watch::Receiver<ready::Readiness>,
+    /// How much it takes on.
+    pub limits: HttpLimits,
+}
+
+const HEALTH: &str = "/vtid/health";
+const READY: &str = "/readyz";
+
+/// The contract's routes.
+fn router(api: Arc<Api>) -> Router {
+    let router = Router::new();
+    let router = at(router, "/vtid/create", routing::post(create::create));
+    let router = at(router, "/vtid/list", routing::get(list::list));
+    let router = at(router, "/vtid/{vtid}", routing::get(get::get).patch(patch::patch));
+    let router = at(router, HEALTH, routing::get(health::health));
+    let router = at(router, READY, routing::get(ready::ready));
+    closed(router).with_state(api)
+}
+
+/// Adds a route, whose answers bear its name for the log.
+fn at<S: Clone + Send + Sync + 'static>(
+    router: Router<S>,
+    path: &'static str,
+    methods: MethodRouter<S>,
+) -> Router<S> {
+    let named = MapResponseLayer::new(move |mut response: Response| {
+        response.extensions_mut().insert(Route(path));
+        response
+    });
+    router.route(path, methods.layer(named))
+}
+
+/// Answers whatever no route takes.
+fn closed<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    router
+        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
+        .fallback(|| async { ApiError::NotFound })
+}
