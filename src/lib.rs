@@ -4,4 +4,5 @@ pub mod clock;
 pub mod dev;
 pub mod domain;
 pub mod log;
+pub mod oasis;
 pub mod writer;
