@@ -44,6 +44,12 @@ impl Stream {
         self.messages.len() as u64
     }
 
+    /// What a power cut does: the newest messages are gone, and with them the memory of their ids.
+    pub(super) fn truncate(&mut self, kept: usize) {
+        self.messages.truncate(kept);
+        self.recent.clear();
+    }
+
     fn publish(&mut self, id: Uuid, expected_last: u64) -> Answer {
         let expected = expected_last == self.last();
         if self.recent.contains_key(&id) && (self.repeats_first || expected) {
