@@ -46,9 +46,7 @@ impl Published {
         let lines = std::str::from_utf8(block).ok()?.split("\r\n").skip(1);
         let headers: Vec<(&str, &str)> =
             lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name, value.trim())).collect();
-        Self::from_headers(|name| {
-            headers.iter().find(|(given, _)| *given == name).map(|(_, value)| *value)
-        })
+        Self::from_headers(|name| headers.iter().find(|(given, _)| *given == name).map(|(_, value)| *value))
     }
 
     /// What a message with these headers is to `ledger` when it stands at `sequence`.

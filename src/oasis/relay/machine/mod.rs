@@ -137,7 +137,6 @@ impl Machine {
             Input::LogLost { follow, position, id } if follow == self.follow => {
                 self.behind(now, position, id, Seen::InLog, &mut out);
             }
-            Input::LogLost { .. } => {}
             Input::Read { generation, position, found } => {
                 self.read(now, generation, position, found, &mut out);
             }
@@ -148,7 +147,7 @@ impl Machine {
                 self.acked(now, generation, position, answer, &mut out);
             }
             Input::Failed { generation } if generation == self.generation => self.failed(now),
-            Input::Failed { .. } => {}
+            Input::LogLost { .. } | Input::Failed { .. } => {}
         }
         out
     }

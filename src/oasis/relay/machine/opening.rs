@@ -61,7 +61,14 @@ impl Machine {
     }
 
     /// The ledger does not hold an event that was seen.
-    pub(super) fn behind(&mut self, now: Millis, position: Position, id: Uuid, seen: Seen, out: &mut Vec<Output>) {
+    pub(super) fn behind(
+        &mut self,
+        now: Millis,
+        position: Position,
+        id: Uuid,
+        seen: Seen,
+        out: &mut Vec<Output>,
+    ) {
         self.state = State::LedgerBehind { position };
         out.push(Output::SetHold { position, id, seen });
         self.look_again(now);

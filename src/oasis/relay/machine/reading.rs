@@ -71,7 +71,8 @@ impl Machine {
                 self.follow_on(now, out);
                 return;
             }
-            let Some(found) = reading.found.get(&reading.cursor).copied().filter(|_| !reading.log_asked) else {
+            let Some(found) = reading.found.get(&reading.cursor).copied().filter(|_| !reading.log_asked)
+            else {
                 break;
             };
             let (position, deadline) = (reading.cursor, now + self.limits.answer_ms);

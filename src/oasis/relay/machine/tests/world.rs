@@ -160,9 +160,8 @@ impl World {
 
     fn perform(&mut self, output: Output) -> Option<Input> {
         let head = self.log.len() as u64;
-        let held = |position: Position| {
-            self.log.get(usize::try_from(position.get() - 1).unwrap()).map(|n| id(*n))
-        };
+        let event_at =
+            |position: Position| self.log.get(usize::try_from(position.get() - 1).unwrap()).map(|n| id(*n));
         match output {
             Output::Open { generation } if self.nats_away => {
                 Some(Input::OpenFailed { generation, fault: OpenFault::Unreachable })
@@ -171,14 +170,14 @@ impl World {
                 Some(Input::Opened { generation, last: at(self.stream.last()), head: at(head) })
             }
             Output::AskLog { generation, position, id } => {
-                Some(Input::LogSays { generation, position, holds: held(position) == Some(id) })
+                Some(Input::LogSays { generation, position, holds: event_at(position) == Some(id) })
             }
             _ if self.nats_away => None,
             Output::Read { generation, position } => {
                 Some(Input::Read { generation, position, found: self.stream.read(position) })
             }
             Output::Publish { generation, position } => {
-                let answer = self.stream.publish(held(position)?, position.get() - 1);
+                let answer = self.stream.publish(event_at(position)?, position.get() - 1);
                 Some(Input::Acked { generation, position, answer })
             }
             Output::Follow { .. } | Output::SetHold { .. } => None,
@@ -188,7 +187,12 @@ impl World {
     /// The stream holds nothing but the log's events, each at its place.
     pub(super) fn assert_prefix(&self) {
         for (index, message) in self.stream.messages.iter().enumerate() {
-            assert_eq!(Some(*message), self.log.get(index).map(|n| Found::Ours(id(*n))), "sequence {}", index + 1);
+            assert_eq!(
+                Some(*message),
+                self.log.get(index).map(|n| Found::Ours(id(*n))),
+                "sequence {}",
+                index + 1
+            );
         }
     }
 
@@ -221,8 +225,9 @@ impl World {
     pub(super) fn caught_up(&self) -> bool {
         let head = self.log.len() as u64;
         self.stream.last() == head
-            && self.relays.iter().all(|relay| {
-                relay.machine.proven() == at(head) && relay.machine.state() == State::Following
-            })
+            && self
+                .relays
+                .iter()
+                .all(|relay| relay.machine.proven() == at(head) && relay.machine.state() == State::Following)
     }
 }
