@@ -3,8 +3,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sqlx::PgPool;
-use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -13,14 +11,16 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::config::TuningArgs;
 use crate::database::{self, DatabaseError};
-use crate::health::{self, Watched};
+use crate::health::{Watched, watch_over};
 use crate::http::ready::Readiness;
 use crate::http::{Api, App as HttpApp, HttpLimits, serve};
-use crate::log::connect::{connect, options, pool};
+use crate::log::connect::pool;
 use crate::log::{EventLog, listen, schema};
-use crate::oasis::connect::NatsSettings;
-use crate::oasis::relay::{self, RelayOptions};
-use crate::projections::projector;
+use crate::oasis::connect::{Nats, NatsArgs, NatsSettingError};
+use crate::oasis::relay::machine::Limits;
+use crate::oasis::relay::{self, RelayHandle, RelayOptions};
+use crate::oasis::stream::StreamArgs;
+use crate::projections::projector::Projector;
 use crate::projections::read::Reader;
 use crate::writer::machine::WriterLimits;
 use crate::writer::shell::{self as writer, WriterOptions};
@@ -29,17 +29,17 @@ use crate::writer::shell::{self as writer, WriterOptions};
 const TAIL_BYTES: usize = 32 << 20;
 /// Within this time requests under way are answered once the process is told to stop…
 const HTTP_GRACE: Duration = Duration::from_secs(7);
-/// … and within this time after it everything else has ended.
-const REST_GRACE: Duration = Duration::from_secs(2);
+/// … and within this time after it each other part has ended.
+const PART_GRACE: Duration = Duration::from_secs(1);
 
 /// What a process of the ledger needs.
 pub struct AppOptions {
     /// The primary's address.
     pub database_url: String,
     /// How to reach NATS.
-    pub nats: NatsSettings,
-    /// The stream's name.
-    pub stream: String,
+    pub nats: NatsArgs,
+    /// The stream.
+    pub stream: StreamArgs,
     /// Where to serve HTTP; port 0 takes any.
     pub listen: SocketAddr,
     /// Everything else.
@@ -52,6 +52,9 @@ pub enum StartError {
     /// The database can't be used.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// NATS can't ever be reached so.
+    #[error(transparent)]
+    Nats(#[from] NatsSettingError),
     /// The port is in use, or may not be taken.
     #[error("can't listen on {address}: {error} (another address: --listen ADDRESS:PORT)")]
     Listen {
@@ -65,13 +68,14 @@ pub enum StartError {
 /// A running process of the ledger.
 pub struct App {
     address: SocketAddr,
-    readiness: watch::Sender<Readiness>,
-    /// Stops HTTP first, then the writer, then the followers, so that whoever is answered is also projected.
+    readiness: watch::Receiver<Readiness>,
+    /// HTTP stops first, then the writer, then the followers: whoever is answered is projected too.
     stop_http: CancellationToken,
     stop_writer: CancellationToken,
     stop_followers: CancellationToken,
     http: JoinHandle<()>,
     writer: JoinHandle<()>,
+    relay: RelayHandle,
     followers: Vec<JoinHandle<()>>,
 }
 
@@ -80,18 +84,106 @@ impl App {
     ///
     /// # Errors
     /// [`StartError`], naming what stands in the way.
-    pub async fn start(settings: AppOptions, clock: Clock) -> Result<Self, StartError> {
-        let address = settings.listen;
+    pub async fn start(options: AppOptions, clock: Clock) -> Result<Self, StartError> {
+        let AppOptions { database_url, nats, stream, listen: address, tuning } = options;
+        let nats = Nats::connect(&nats, "vtid-ledger").await?;
+        let database = database::options(&database_url, "vtid-ledger")?;
+        database::check(&database_url, &database).await?;
         let listen_error = |error| StartError::Listen { address, error };
-        // First, since a port in use is the likeliest mistake, and nothing is to be undone.
         let listener = TcpListener::bind(address).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
-        let database = database::options(&settings.database_url, "vtid-ledger")?;
-        database::check(&settings.database_url, &database).await?;
-        let readers = pool(database.clone(), settings.tuning.read_connections);
+        let readers = pool(database.clone(), tuning.read_connections);
         let ledger = schema::ledger_id(&readers).await.map_err(DatabaseError::from)?;
         tracing::info!(ledger = %ledger.0, %address, "starting");
+
         let log = EventLog::new(readers.clone(), ledger, TAIL_BYTES);
-        Ok(Self::assemble(settings, clock, listener, address, database, readers, log))
+        let [stop_http, stop_writer, stop_followers] = std::array::from_fn(|_| CancellationToken::new());
+        let writer_options = WriterOptions {
+            database: database.clone(),
+            limits: WriterLimits {
+                queue_commands: tuning.queue_commands as usize,
+                ..WriterLimits::default()
+            },
+            deadline: tuning.write_deadline(),
+            operation_timeout: tuning.database_timeout(),
+            max_ahead: tuning.clock_ahead_max(),
+        };
+        let (handle, writer_status, writer) =
+            writer::spawn(writer_options, clock.clone(), log.clone(), stop_writer.clone());
+        let (projector, projected) = Projector::new(log.clone(), &database);
+        let relay_options = RelayOptions { stream, limits: Limits::default() };
+        let relay = relay::spawn(log.clone(), nats, relay_options, stop_followers.clone());
+        let watched = Watched {
+            pool: pool(database, 1),
+            clock: clock.clone(),
+            writer: writer_status,
+            projector: projected.clone(),
+            relay: relay.status(),
+        };
+        let (told, readiness) = watch::channel(Readiness::starting());
+        let followers = vec![
+            tokio::spawn(projector.run(stop_followers.clone())),
+            tokio::spawn(listen::listen(log, readers.clone(), stop_followers.clone())),
+            tokio::spawn(watch_over(watched, told, stop_http.clone())),
+        ];
+        let limits = HttpLimits {
+            connections_max: tuning.http_connections as usize,
+            requests_max: tuning.http_requests as usize,
+            shutdown_grace: HTTP_GRACE,
+            ..HttpLimits::default()
+        };
+        let reader = Reader::new(readers, projected, &handle);
+        let api = Api { writer: handle, reader, clock, readiness: readiness.clone(), limits };
+        let http = tokio::spawn(serve(listener, HttpApp::new(api), stop_http.clone()));
+        Ok(Self {
+            address,
+            readiness,
+            stop_http,
+            stop_writer,
+            stop_followers,
+            http,
+            writer,
+            relay,
+            followers,
+        })
+    }
+
+    /// Where HTTP is served.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until the process can take writes.
+    pub async fn until_ready(&self) {
+        // The sender lives as long as the process; were it gone, there would be nothing to wait for.
+        let _ = self.readiness.clone().wait_for(|readiness| readiness.obstacle.is_none()).await;
+    }
+
+    /// Answers what is under way, and ends every part, within 10 seconds.
+    pub async fn stop(self) {
+        tracing::info!("stopping");
+        self.stop_http.cancel();
+        ended("HTTP", self.http, HTTP_GRACE + PART_GRACE).await;
+        self.stop_writer.cancel();
+        ended("the writer", self.writer, PART_GRACE).await;
+        self.stop_followers.cancel();
+        ended("the relay", tokio::spawn(self.relay.stopped()), PART_GRACE).await;
+        for follower in self.followers {
+            ended("a follower", follower, PART_GRACE / 4).await;
+        }
+        tracing::info!("stopped");
+    }
+}
+
+async fn ended(what: &str, part: JoinHandle<()>, grace: Duration) {
+    let abort = part.abort_handle();
+    match tokio::time::timeout(grace, part).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "{what} ended badly"),
+        Err(_) => {
+            tracing::warn!("{what} was cut off");
+            abort.abort();
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! Settings, by flag and by environment; `--help` names every default.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -14,14 +13,6 @@ pub enum ConfigError {
     /// Not given.
     #[error("{0} is not set")]
     Missing(&'static str),
-    /// Given, and not of the form that it must have.
-    #[error("{name} can't be used: {reason}")]
-    Bad {
-        /// Which setting.
-        name: &'static str,
-        /// What is wrong with it.
-        reason: String,
-    },
 }
 
 /// How to reach `PostgreSQL`.
@@ -47,34 +38,6 @@ impl DatabaseArgs {
     }
 }
 
-/// How to reach NATS, and which stream is the ledger's.
-#[derive(Debug, Clone, Args)]
-pub struct NatsArgs {
-    /// NATS' address, or several with commas between, such as nats://host:4222 or tls://host:4222
-    #[arg(long, env = "NATS_URL", hide_env_values = true, value_name = "URL")]
-    pub nats_url: Option<String>,
-    /// A file with NATS credentials (JWT and seed)
-    #[arg(long, env = "NATS_CREDENTIALS", value_name = "FILE")]
-    pub nats_credentials: Option<PathBuf>,
-    /// A file with the certificates of the authorities that NATS' TLS certificate may come from, besides the system's
-    #[arg(long, env = "NATS_CA", value_name = "FILE")]
-    pub nats_ca: Option<PathBuf>,
-    /// The name of the JetStream stream
-    #[arg(long, env = "OASIS_STREAM", value_name = "NAME", default_value = "OASIS_VTID_LEDGER")]
-    pub oasis_stream: String,
-}
-
-impl NatsArgs {
-    /// The address.
-    ///
-    /// # Errors
-    /// [`ConfigError::Missing`].
-    pub fn url(&self) -> Result<&str, ConfigError> {
-        let url = self.nats_url.as_deref().filter(|url| !url.trim().is_empty());
-        url.ok_or(ConfigError::Missing("NATS_URL"))
-    }
-}
-
 /// Where to listen.
 #[derive(Debug, Clone, Args)]
 pub struct ListenArgs {
@@ -97,9 +60,6 @@ impl ListenArgs {
 /// What may stay as it is.
 #[derive(Debug, Clone, Args)]
 pub struct TuningArgs {
-    /// How many replicas JetStream keeps of the stream, where the ledger makes it
-    #[arg(long, env = "OASIS_REPLICAS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
-    pub oasis_replicas: u8,
     /// Connections to PostgreSQL for reads (the writer, the projector and LISTEN have one each besides)
     #[arg(long, env = "READ_CONNECTIONS", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub read_connections: u32,

@@ -26,7 +26,9 @@ pub enum DatabaseError {
     #[error("the database can't be reached: {0}")]
     Away(#[from] sqlx::Error),
     /// It would lose acknowledged writes, or can't hold the ledger.
-    #[error("the database has {setting} = {found}, and the ledger needs {needed}: it would lose or garble what it acknowledged")]
+    #[error(
+        "the database has {setting} = {found}, and the ledger needs {needed}: it would lose or garble what it acknowledged"
+    )]
     Setting {
         /// Which setting.
         setting: &'static str,
@@ -104,7 +106,9 @@ async fn check_settings(url: &str) -> Result<(), DatabaseError> {
     .fetch_one(&mut plain)
     .await?;
     plain.close().await?;
-    let refuse = |setting, found: &str, needed| Err(DatabaseError::Setting { setting, found: found.to_owned(), needed });
+    let refuse = |setting, found: &str, needed| {
+        Err(DatabaseError::Setting { setting, found: found.to_owned(), needed })
+    };
     if fsync != "on" {
         return refuse("fsync", &fsync, "on");
     }

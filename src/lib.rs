@@ -1,9 +1,16 @@
 //! The VTID ledger: one ordered log of events in `PostgreSQL`, and followers of it.
 
+pub mod app;
 pub mod clock;
+pub mod commands;
+pub mod config;
+pub mod database;
 pub mod dev;
 pub mod domain;
+pub mod health;
 pub mod http;
 pub mod log;
+pub mod oasis;
 pub mod projections;
+pub mod telemetry;
 pub mod writer;

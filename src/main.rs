@@ -3,10 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use vtid_ledger::commands::{dev, migrate, run, serve};
+use vtid_ledger::commands::{dev, migrate, oasis, projection, run, serve};
 use vtid_ledger::dev::{GuardArgs, guard_main};
-use vtid_ledger::oasis::tail::{self, TailArgs};
-use vtid_ledger::projections::command::{self as projection, ProjectionCommand};
 
 /// The VTID ledger: numbered tasks, an immutable event log in PostgreSQL, OASIS events on NATS JetStream
 #[derive(Debug, Parser)]
@@ -22,20 +20,13 @@ enum Command {
     Dev(dev::DevArgs),
     Serve(serve::ServeArgs),
     Migrate(migrate::MigrateArgs),
-    /// Look at the read models, or mend them from the log
-    #[command(subcommand)]
-    Projection(ProjectionCommand),
+    Projection(projection::ProjectionCommand),
     /// Look at the OASIS events on JetStream
     #[command(subcommand)]
-    Oasis(OasisCommand),
+    Oasis(oasis::OasisCommand),
     /// Watches over a private server of `dev`; not for use by hand
     #[command(hide = true)]
     Guard(GuardArgs),
-}
-
-#[derive(Debug, Subcommand)]
-enum OasisCommand {
-    Tail(TailArgs),
 }
 
 fn main() -> ExitCode {
@@ -44,7 +35,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => run(serve::run(args)),
         Command::Migrate(args) => run(migrate::run(args)),
         Command::Projection(command) => run(projection::run(command)),
-        Command::Oasis(OasisCommand::Tail(args)) => run(tail::run(args)),
+        Command::Oasis(command) => run(oasis::run(command)),
         Command::Guard(args) => guard_main(&args),
     }
 }

@@ -10,7 +10,8 @@ use crate::clock::Clock;
 use crate::config::{LogArgs, TuningArgs};
 use crate::database::{self, DatabaseError};
 use crate::dev::{DevError, DevServers};
-use crate::oasis::connect::NatsSettings;
+use crate::oasis::connect::NatsArgs;
+use crate::oasis::stream::StreamArgs;
 use crate::telemetry::{self, LogFormat, TelemetryError};
 
 /// The database in the private cluster.
@@ -25,9 +26,8 @@ pub struct DevArgs {
     /// The folder in which everything is kept; it lasts between runs
     #[arg(long, value_name = "FOLDER", default_value = ".vtid")]
     data: PathBuf,
-    /// The name of the JetStream stream
-    #[arg(long, env = "OASIS_STREAM", value_name = "NAME", default_value = "OASIS_VTID_LEDGER")]
-    oasis_stream: String,
+    #[command(flatten)]
+    stream: StreamArgs,
     #[command(flatten)]
     tuning: TuningArgs,
     #[command(flatten)]
@@ -72,8 +72,8 @@ async fn run_on(servers: &DevServers, args: DevArgs) -> Result<(), DevFailure> {
     database::migrate(&database_url).await?;
     let settings = AppOptions {
         database_url,
-        nats: NatsSettings::plain(&servers.nats.url()),
-        stream: args.oasis_stream,
+        nats: NatsArgs::plain(&servers.nats.url()),
+        stream: args.stream,
         listen: args.listen,
         tuning: args.tuning,
     };

@@ -2,6 +2,8 @@
 
 pub mod dev;
 pub mod migrate;
+pub mod oasis;
+pub mod projection;
 pub mod serve;
 
 use std::process::ExitCode;

@@ -4,8 +4,9 @@ use clap::Args;
 
 use crate::app::{App, AppOptions, StartError};
 use crate::clock::Clock;
-use crate::config::{ConfigError, DatabaseArgs, ListenArgs, LogArgs, NatsArgs, TuningArgs};
-use crate::oasis::connect::NatsSettings;
+use crate::config::{ConfigError, DatabaseArgs, ListenArgs, LogArgs, TuningArgs};
+use crate::oasis::connect::NatsArgs;
+use crate::oasis::stream::StreamArgs;
 use crate::telemetry::{self, LogFormat, TelemetryError};
 
 /// Serve the ledger: an existing, migrated PostgreSQL, an existing NATS
@@ -15,6 +16,8 @@ pub struct ServeArgs {
     database: DatabaseArgs,
     #[command(flatten)]
     nats: NatsArgs,
+    #[command(flatten)]
+    stream: StreamArgs,
     #[command(flatten)]
     listen: ListenArgs,
     #[command(flatten)]
@@ -48,8 +51,8 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     telemetry::init(args.log.format.unwrap_or(LogFormat::Json), &args.log.filter)?;
     let settings = AppOptions {
         database_url: args.database.url()?.to_owned(),
-        nats: NatsSettings::from_args(&args.nats)?,
-        stream: args.nats.oasis_stream.clone(),
+        nats: args.nats,
+        stream: args.stream,
         listen: args.listen.address(),
         tuning: args.tuning,
     };

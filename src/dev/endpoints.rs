@@ -25,6 +25,13 @@ impl Endpoints {
         data.join("endpoints.json")
     }
 
+    /// Those of a `dev` that runs on this data folder; none where none does.
+    #[must_use]
+    pub fn read(data: &Path) -> Option<Self> {
+        let text = std::fs::read_to_string(Self::path(data)).ok()?;
+        serde_json::from_str(&text).ok()
+    }
+
     /// Writes them, all at once, readable by us alone: the address of PostgreSQL holds its password.
     pub(super) fn write(&self, data: &Path) -> Result<(), DevError> {
         let path = Self::path(data);

@@ -12,6 +12,7 @@ pub mod head;
 pub mod hold;
 pub mod listen;
 pub mod load;
+pub mod lookup;
 pub mod probe;
 pub mod read;
 pub mod schema;

@@ -105,7 +105,11 @@ impl Reader {
     }
 
     /// Looks until the snapshot shows what it must.
-    async fn look<Q: Question>(&self, at_least: Position, question: &Q) -> Result<Shown<Q::Answer>, ReadFailure> {
+    async fn look<Q: Question>(
+        &self,
+        at_least: Position,
+        question: &Q,
+    ) -> Result<Shown<Q::Answer>, ReadFailure> {
         let at_least = at_least.max((self.acknowledged)());
         let deadline = Instant::now() + BEHIND_AFTER;
         let mut known = self.seen.load(Ordering::Relaxed) >= at_least.get();
@@ -138,9 +142,10 @@ impl Reader {
     async fn wait_for(&self, at_least: Position, deadline: Instant) {
         let mut status = self.status.clone();
         let until = deadline.min(Instant::now() + SLOW_POLL);
-        let told =
-            tokio::time::timeout_at(until, status.wait_for(|status| status.position >= at_least)).await;
-        if matches!(told, Ok(Err(_))) {
+        let told = status.wait_for(|status| status.position >= at_least);
+        // The guard that comes with it is not held over an await.
+        let ended = tokio::time::timeout_at(until, told).await.is_ok_and(|told| told.is_err());
+        if ended {
             // The projector has ended, in this process; there may be others.
             tokio::time::sleep_until(until).await;
         }

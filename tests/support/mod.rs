@@ -5,8 +5,8 @@ pub(crate) mod generate;
 mod ledger;
 mod nats;
 mod postgres;
-pub(crate) mod service;
 pub(crate) mod probes;
+pub(crate) mod service;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -79,7 +79,8 @@ impl Platform {
         let lines: Arc<Mutex<Vec<Value>>> = Arc::default();
         let addresses = read_log(child.stderr.take().unwrap(), Arc::clone(&lines));
         let address = addresses.recv_timeout(Duration::from_secs(30));
-        let address = address.unwrap_or_else(|_| panic!("the ledger does not listen: {:?}", lines.lock().unwrap()));
+        let address =
+            address.unwrap_or_else(|_| panic!("the ledger does not listen: {:?}", lines.lock().unwrap()));
         let client = Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap();
         Service { child, base: format!("http://{address}"), client, lines }
     }
@@ -180,7 +181,12 @@ impl Service {
     }
 
     /// A request with a JSON body.
-    pub(crate) fn with_body(&self, method: Method, path: &str, body: impl Into<String>) -> reqwest::RequestBuilder {
+    pub(crate) fn with_body(
+        &self,
+        method: Method,
+        path: &str,
+        body: impl Into<String>,
+    ) -> reqwest::RequestBuilder {
         self.request(method, path).header("content-type", "application/json").body(body.into())
     }
 

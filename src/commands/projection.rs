@@ -1,0 +1,51 @@
+//! `vtid-ledger projection …`: the read models.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::config::{ConfigError, DatabaseArgs};
+use crate::database::{self, DatabaseError};
+use crate::dev::Endpoints;
+use crate::projections::command::{self, ProjectionArgs};
+use crate::projections::tasks::ProjectionError;
+
+/// Look at the read models, or mend them from the log
+#[derive(Debug, Args)]
+pub struct ProjectionCommand {
+    #[command(flatten)]
+    projection: ProjectionArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// The folder of a running `vtid-ledger dev`, whose database is used where DATABASE_URL is not set
+    #[arg(long, value_name = "FOLDER", default_value = ".vtid", global = true)]
+    data: PathBuf,
+}
+
+/// Why the command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectionFailure {
+    /// A setting.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The projection.
+    #[error(transparent)]
+    Projection(#[from] ProjectionError),
+}
+
+/// Runs it.
+///
+/// # Errors
+/// [`ProjectionFailure`].
+pub async fn run(command: ProjectionCommand) -> Result<(), ProjectionFailure> {
+    let running = || Endpoints::read(&command.data).map(|endpoints| endpoints.postgres);
+    let url = match command.database.url() {
+        Ok(url) => url.to_owned(),
+        Err(missing) => running().ok_or(missing)?,
+    };
+    let options = database::options(&url, "vtid-ledger projection")?;
+    Ok(command::run(command.projection, &options, &mut std::io::stdout()).await?)
+}

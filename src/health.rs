@@ -1,0 +1,121 @@
+//! What the process knows of itself: looked at a few times a second, told by `/readyz`.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::domain::position::Position;
+use crate::http::ready::{FollowerProgress, Obstacle, Readiness};
+use crate::log::probe::{Probe, probe};
+use crate::oasis::relay::RelayStatus;
+use crate::projections::status::{ProjectorState, ProjectorStatus};
+use crate::writer::shell::WriterStatus;
+
+/// How often.
+const EVERY: Duration = Duration::from_millis(250);
+/// A database that takes longer to answer counts as away.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Whom to look at.
+pub struct Watched {
+    /// For looking at the log.
+    pub pool: PgPool,
+    /// The time of day.
+    pub clock: Clock,
+    /// The writer.
+    pub writer: watch::Receiver<WriterStatus>,
+    /// The projector.
+    pub projector: watch::Receiver<ProjectorStatus>,
+    /// The relay.
+    pub relay: watch::Receiver<RelayStatus>,
+}
+
+/// Keeps `readiness` current until cancelled; then it says that the process shuts down.
+pub async fn watch_over(watched: Watched, readiness: watch::Sender<Readiness>, stop: CancellationToken) {
+    loop {
+        let now = watched.look().await;
+        readiness.send_if_modified(|known| {
+            let changed = *known != now;
+            *known = now;
+            changed
+        });
+        if stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
+            readiness.send_modify(|known| known.obstacle = Some(Obstacle::ShuttingDown));
+            return;
+        }
+    }
+}
+
+impl Watched {
+    async fn look(&self) -> Readiness {
+        let (projector, relay) = (self.projector.borrow().clone(), self.relay.borrow().clone());
+        let positions = [projector.position, relay.position];
+        let probed = tokio::time::timeout(PROBE_TIMEOUT, probe(&self.pool, &positions)).await;
+        let probe = match probed {
+            Ok(Ok(probe)) => Some(probe),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the database does not answer");
+                None
+            }
+            Err(_) => {
+                tracing::warn!("the database takes too long to answer");
+                None
+            }
+        };
+        let started = self.writer.borrow().head.is_some();
+        let obstacle = obstacle(started, probe.as_ref(), &projector, &relay);
+        let head = probe.as_ref().map_or(Position::ZERO, |probe| probe.head);
+        let errors = [projector.state.trouble(), relay.degraded()];
+        let names = ["projector", "relay"];
+        let followers = (0..names.len())
+            .map(|n| self.follower(names[n], positions[n], errors[n].clone(), n, probe.as_ref()));
+        let followers = followers.collect();
+        let hold = probe.and_then(|probe| probe.hold);
+        let hold = hold.map(|hold| format!("ledger_behind: {}; writes are on hold", hold.reason));
+        let told = |(name, error): (&str, Option<String>)| error.map(|error| format!("{name}: {error}"));
+        let degraded = names.into_iter().zip(errors).filter_map(told).chain(hold).collect();
+        Readiness { obstacle, head, followers, degraded }
+    }
+
+    fn follower(
+        &self,
+        name: &str,
+        position: Position,
+        error: Option<String>,
+        index: usize,
+        probe: Option<&Probe>,
+    ) -> FollowerProgress {
+        let head = probe.map_or(position, |probe| probe.head);
+        let waiting_since = probe.and_then(|probe| probe.next_recorded_at.get(index).copied().flatten());
+        let now = self.clock.now();
+        let lag_ms = waiting_since.map_or(0, |since| now.millis().saturating_sub(since.millis()));
+        FollowerProgress {
+            name: name.to_owned(),
+            position,
+            lag_events: head.get().saturating_sub(position.get()),
+            lag: Duration::from_millis(u64::try_from(lag_ms).unwrap_or(0)),
+            error,
+        }
+    }
+}
+
+fn obstacle(
+    started: bool,
+    probe: Option<&Probe>,
+    projector: &ProjectorStatus,
+    relay: &RelayStatus,
+) -> Option<Obstacle> {
+    if probe.is_none() {
+        return Some(Obstacle::DatabaseAway);
+    }
+    if let ProjectorState::Stopped { position, reason } = &projector.state
+        && relay.unreadable.is_some()
+    {
+        // Both followers stand before a record that this program can't read.
+        return Some(Obstacle::UnknownEvent { position: *position, what: reason.clone() });
+    }
+    (!started).then_some(Obstacle::Starting)
+}

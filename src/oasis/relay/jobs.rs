@@ -1,0 +1,135 @@
+//! Requests of the machine that take a while, each a task of its own.
+
+use async_nats::Client;
+use async_nats::jetstream::Context;
+use uuid::Uuid;
+
+use super::machine::{Generation, Input, OpenFault, Seen};
+use crate::domain::cursor::Cursor;
+use crate::domain::position::Position;
+use crate::log::EventLog;
+use crate::log::head::read_head;
+use crate::log::hold::Hold;
+use crate::log::lookup::event_id_at;
+use crate::log::read::ReadError;
+use crate::log::turn::{TailView, Turn};
+use crate::oasis::published::{Found, Published};
+use crate::oasis::stream::{self, StreamArgs, StreamError};
+
+/// What the jobs work with; cheap to clone.
+#[derive(Clone)]
+pub(super) struct Jobs {
+    pub(super) log: EventLog,
+    pub(super) client: Client,
+    pub(super) stream: StreamArgs,
+}
+
+/// What a job tells the machine, and the status.
+pub(super) struct Done {
+    pub(super) input: Input,
+    pub(super) trouble: Option<String>,
+}
+
+impl Jobs {
+    fn context(&self) -> Context {
+        stream::context(self.client.clone())
+    }
+
+    /// The stream's end, and after that the log's head on the primary.
+    pub(super) async fn open(self, generation: Generation) -> Done {
+        if self.client.connection_state() != async_nats::connection::State::Connected {
+            // Asked now, it would wait in the client's memory for the connection.
+            return open_failed(generation, OpenFault::Unreachable, None);
+        }
+        let last = match stream::ensure(&self.context(), &self.stream).await {
+            Ok(last) => last,
+            Err(error) => {
+                let fault = match error {
+                    StreamError::Differs { .. } | StreamError::Overlap { .. } => OpenFault::StreamDiffers,
+                    StreamError::Refused(_) | StreamError::Missing(_) | StreamError::Unreachable(_) => {
+                        OpenFault::Unreachable
+                    }
+                };
+                return open_failed(generation, fault, Some(error.to_string()));
+            }
+        };
+        match self.head().await {
+            Ok(head) => Done { input: Input::Opened { generation, last, head }, trouble: None },
+            Err(error) => open_failed(
+                generation,
+                OpenFault::Unreachable,
+                Some(format!("the log can't be read: {error}")),
+            ),
+        }
+    }
+
+    async fn head(&self) -> Result<Position, sqlx::Error> {
+        let mut connection = self.log.pool().acquire().await?;
+        Ok(read_head(&mut connection).await?.cursor.position())
+    }
+
+    /// Whether the primary's log holds the event now.
+    pub(super) async fn ask_log(self, generation: Generation, position: Position, id: Uuid) -> Done {
+        let asked = async {
+            let mut connection = self.log.pool().acquire().await?;
+            event_id_at(&mut connection, position).await
+        };
+        match asked.await {
+            Ok(held) => {
+                let holds = held == Some(id);
+                Done { input: Input::LogSays { generation, position, holds }, trouble: None }
+            }
+            Err(error) => Done {
+                input: Input::Failed { generation },
+                trouble: Some(format!("the log can't be read: {error}")),
+            },
+        }
+    }
+
+    /// Sets the hold, unless under the lock it turns out that nothing is lost, or that the operator has just made
+    /// the stream anew: the machine looks again soon, whatever comes of it here.
+    pub(super) async fn set_hold(self, position: Position, id: Uuid, seen: Seen) {
+        match self.try_hold(position, id, seen).await {
+            Ok(true) => {
+                tracing::error!(%position, %id, "the ledger lost history: a hold stops all writes");
+            }
+            Ok(false) => {}
+            Err(error) => tracing::error!(%position, %id, %error, "the hold could not be set"),
+        }
+    }
+
+    async fn try_hold(&self, position: Position, id: Uuid, seen: Seen) -> Result<bool, ReadError> {
+        let connection = self.log.pool().acquire().await?.detach();
+        let mut turn = Turn::open(connection).await?;
+        let view = turn.view(Some(Cursor::At { position, id })).await?;
+        let lost = view.tail == TailView::OtherPast;
+        let stands = view.held.is_some_and(|hold| hold.position <= position);
+        if !lost || stands || !self.still_seen(position, id, seen).await {
+            turn.end().await?;
+            return Ok(false);
+        }
+        let place = match seen {
+            Seen::InStream => "the OASIS stream",
+            Seen::InLog => "this ledger itself, earlier,",
+        };
+        let reason = format!("{place} has event {id} at position {position}, and the ledger does not");
+        turn.hold(&Hold { reason, position }).await?;
+        Ok(true)
+    }
+
+    async fn still_seen(&self, position: Position, id: Uuid, seen: Seen) -> bool {
+        if seen == Seen::InLog {
+            return true;
+        }
+        let stream = self.context().get_stream_no_info(self.stream.name.to_string()).await;
+        let Ok(stream) = stream else { return false };
+        let Ok(message) = stream.get_raw_message(position.get()).await else { return false };
+        let published =
+            Published::from_headers(|name| message.headers.get(name).map(async_nats::HeaderValue::as_str));
+        Published::found(published.as_ref(), self.log.ledger(), position) == Found::Ours(id)
+    }
+}
+
+fn open_failed(generation: Generation, fault: OpenFault, trouble: Option<String>) -> Done {
+    Done { input: Input::OpenFailed { generation, fault }, trouble }
+}

@@ -1,0 +1,199 @@
+//! One thing that goes wrong at a time, and what the relay does about it.
+
+use super::world::{LIMITS, Parcel, World, at, id};
+use crate::oasis::published::Found;
+use crate::oasis::relay::machine::{Answer, Generation, Input, Known, Machine, OpenFault, Output, State};
+
+/// A relay that has caught up with an empty stream, and its generation.
+fn following(events: &[u64]) -> (Machine, Generation) {
+    let mut machine = Machine::new(LIMITS);
+    let opening = machine.handle(0, Input::Tick);
+    let generation = Generation(1);
+    assert_eq!(opening, [Output::Open { generation }]);
+    let opened = machine.handle(0, Input::Opened { generation, last: at(0), head: at(events.len() as u64) });
+    assert_eq!(opened, [Output::Follow { follow: generation, after: at(0) }]);
+    assert_eq!(machine.state(), State::Following);
+    let sent = machine.handle(0, entries(generation, events));
+    assert_eq!(sent, publishes(generation, 1, events.len().min(LIMITS.in_flight) as u64));
+    (machine, generation)
+}
+
+fn entries(follow: Generation, numbers: &[u64]) -> Input {
+    let entry = |n: &u64| Known { position: at(*n), id: id(*n), bytes: 7 };
+    Input::Entries { follow, entries: numbers.iter().map(entry).collect() }
+}
+
+fn publishes(generation: Generation, from: u64, to: u64) -> Vec<Output> {
+    (from..=to).map(|n| Output::Publish { generation, position: at(n) }).collect()
+}
+
+fn acked(generation: Generation, position: u64, answer: Answer) -> Input {
+    Input::Acked { generation, position: at(position), answer }
+}
+
+fn stored(generation: Generation, position: u64) -> Input {
+    acked(generation, position, Answer::Stored { sequence: position })
+}
+
+fn ours(generation: Generation, position: u64) -> Input {
+    Input::Read { generation, position: at(position), found: Found::Ours(id(position)) }
+}
+
+#[test]
+fn acknowledgements_pass_positions_in_order_and_make_room() {
+    let (mut machine, generation) = following(&[1, 2, 3, 4, 5, 6]);
+    assert_eq!(machine.handle(1, stored(generation, 2)), []);
+    assert_eq!(machine.proven(), at(0), "1 is not proven yet");
+    assert_eq!(machine.handle(1, stored(generation, 1)), publishes(generation, 5, 6));
+    assert_eq!(machine.proven(), at(2));
+    for position in 3..=6 {
+        machine.handle(2, stored(generation, position));
+    }
+    assert_eq!(machine.proven(), at(6));
+}
+
+#[test]
+fn what_is_in_flight_is_bounded_in_bytes_but_one_event_always_goes() {
+    let (mut machine, generation) = following(&[]);
+    let large = |n| Known { position: at(n), id: id(n), bytes: 41 };
+    let sent = machine.handle(0, Input::Entries { follow: generation, entries: vec![large(1), large(2)] });
+    assert_eq!(sent, publishes(generation, 1, 1));
+    assert!(!machine.wants_entries());
+    assert_eq!(machine.handle(0, stored(generation, 1)), publishes(generation, 2, 2));
+}
+
+#[test]
+fn a_lost_acknowledgement_is_settled_by_reading() {
+    let (mut machine, generation) = following(&[1, 2]);
+    assert_eq!(machine.handle(99, Input::Tick), [], "not yet");
+    assert_eq!(machine.handle(100, Input::Tick), [], "given up; waits");
+    assert_eq!(machine.proven(), at(0));
+    let next = Generation(generation.0 + 1);
+    assert_eq!(machine.handle(105, Input::Tick), [Output::Open { generation: next }]);
+    // Both had gone in.
+    let reads = machine.handle(106, Input::Opened { generation: next, last: at(2), head: at(2) });
+    assert_eq!(reads, [1, 2].map(|n| Output::Read { generation: next, position: at(n) }));
+    machine.handle(107, ours(next, 1));
+    machine.handle(107, ours(next, 2));
+    assert_eq!((machine.proven(), machine.state()), (at(2), State::Following));
+}
+
+#[test]
+fn a_late_answer_to_an_earlier_attempt_is_ignored() {
+    let (mut machine, generation) = following(&[1, 2]);
+    machine.handle(100, Input::Tick);
+    machine.handle(105, Input::Tick);
+    let next = Generation(generation.0 + 1);
+    let sent = machine.handle(106, Input::Opened { generation: next, last: at(0), head: at(2) });
+    assert_eq!(sent, publishes(next, 1, 2));
+    assert_eq!(machine.handle(107, acked(generation, 1, Answer::Refused)), []);
+    assert_eq!(machine.handle(107, stored(generation, 1)), []);
+    assert_eq!(machine.proven(), at(0), "a late acknowledgement proves nothing");
+    machine.handle(108, stored(next, 1));
+    assert_eq!(machine.proven(), at(1));
+}
+
+#[test]
+fn a_duplicate_or_another_sequence_proves_nothing() {
+    for answer in [Answer::Duplicate, Answer::Refused, Answer::Stored { sequence: 2 }] {
+        let (mut machine, generation) = following(&[1]);
+        assert_eq!(machine.handle(1, acked(generation, 1, answer)), []);
+        assert_eq!(machine.proven(), at(0), "{answer:?}");
+        // And what comes after it in this attempt does not count either.
+        machine.handle(1, stored(generation, 1));
+        assert_eq!(machine.proven(), at(0), "{answer:?}");
+        let next = Generation(generation.0 + 1);
+        assert_eq!(machine.handle(6, Input::Tick), [Output::Open { generation: next }]);
+    }
+}
+
+#[test]
+fn a_start_reads_the_end_of_the_stream_back_before_it_publishes() {
+    let mut world = World::new(1, 12);
+    world.stream.messages = (1..=10).map(|n| Found::Ours(id(n))).collect();
+    world.feed(0, Input::Tick);
+    let mut read = Vec::new();
+    while world.relays[0].machine.proven() < at(12) {
+        if let Some(Parcel::Request(Output::Read { position, .. })) = world.relays[0].parcels.first() {
+            read.push(position.get());
+        }
+        world.calm_step(0);
+    }
+    assert_eq!(read, [7, 8, 9, 10]);
+    world.assert_prefix();
+    assert_eq!(world.stream.last(), 12);
+}
+
+#[test]
+fn a_lost_tail_is_noticed_and_put_back() {
+    let mut world = World::new(1, 9);
+    world.settle(World::caught_up);
+    world.stream.truncate(5);
+    world.settle(|world| world.stream.last() == 9 && world.caught_up());
+    world.assert_prefix();
+    assert_eq!(world.relays[0].holds, []);
+}
+
+#[test]
+fn a_lost_store_is_put_back_from_the_first_event_on() {
+    let mut world = World::new(1, 30);
+    world.settle(World::caught_up);
+    world.stream.truncate(0);
+    world.settle(|world| world.stream.last() == 30 && world.caught_up());
+    world.assert_prefix();
+}
+
+#[test]
+fn a_tail_lost_at_a_reconnect_and_filled_by_others_is_seen() {
+    let mut world = World::new(1, 9);
+    world.settle(World::caught_up);
+    // The last one is right again, the one before it is not.
+    world.stream.messages[7] = Found::Foreign;
+    world.feed(0, Input::Disconnected);
+    assert_eq!(world.relays[0].machine.state(), State::Connecting);
+    world.feed(0, Input::Connected);
+    world.settle(|world| world.relays[0].machine.state() == State::Stopped { sequence: at(8) });
+}
+
+#[test]
+fn while_nats_is_away_the_waits_grow_up_to_their_bound() {
+    let mut machine = Machine::new(LIMITS);
+    let (mut now, mut waits) = (0, Vec::new());
+    for _ in 0..6 {
+        let out = machine.handle(now, Input::Tick);
+        let [Output::Open { generation }] = out[..] else { panic!("{out:?}") };
+        machine.handle(now, Input::OpenFailed { generation, fault: OpenFault::Unreachable });
+        assert_eq!(machine.state(), State::Connecting);
+        waits.push(machine.next_tick() - now);
+        now = machine.next_tick();
+    }
+    assert_eq!(waits, [5, 10, 20, 40, 40, 40]);
+}
+
+#[test]
+fn refusals_without_end_are_told() {
+    let (mut machine, _) = following(&[1]);
+    let mut now = 1;
+    for _ in 0..3 {
+        let generation = machine.generation();
+        machine.handle(now, acked(generation, 1, Answer::Refused));
+        now = machine.next_tick();
+        machine.handle(now, Input::Tick);
+        let generation = machine.generation();
+        machine.handle(now, Input::Opened { generation, last: at(0), head: at(1) });
+    }
+    assert_eq!(machine.state(), State::Failing);
+    machine.handle(now, stored(machine.generation(), 1));
+    assert_eq!(machine.state(), State::Following);
+}
+
+#[test]
+fn two_relays_at_once_do_no_harm() {
+    let mut world = World::new(2, 25);
+    world.settle(World::caught_up);
+    world.assert_prefix();
+    world.log.extend(26..=60);
+    world.settle(World::caught_up);
+    world.assert_prefix();
+    assert!(world.relays.iter().all(|relay| relay.holds.is_empty()));
+}

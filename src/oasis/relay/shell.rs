@@ -1,0 +1,318 @@
+//! Runs the machine: turns what happens into its inputs, and does what it puts out. No decision is made here.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use async_nats::{Message, Subscriber};
+use futures::StreamExt as _;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::RelayOptions;
+use super::feed::{Feed, FeedEvent, Ready};
+use super::jobs::{Done, Jobs};
+use super::machine::{Generation, Input, Known, Machine, Output, State};
+use super::status::RelayStatus;
+use super::wire::Wire;
+use crate::domain::position::Position;
+use crate::log::EventLog;
+use crate::oasis::connect::{Link, Nats};
+
+/// The client's queue to the connection is full for so long only if the connection is stuck.
+const SEND_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What the relay's task is made of.
+pub(super) struct Parts {
+    pub(super) log: EventLog,
+    pub(super) nats: Nats,
+    pub(super) options: RelayOptions,
+    pub(super) status: watch::Sender<RelayStatus>,
+    pub(super) checks: mpsc::Receiver<oneshot::Sender<()>>,
+    pub(super) stop: CancellationToken,
+}
+
+/// Something happened.
+enum Event {
+    Answer(Message),
+    Link,
+    Feed(FeedEvent),
+    Done(Result<Done, JoinError>),
+    Check(oneshot::Sender<()>),
+    HoldDone,
+    Tick,
+}
+
+struct Shell {
+    machine: Machine,
+    started: Instant,
+    wire: Wire,
+    jobs: Jobs,
+    link: watch::Receiver<Link>,
+    connections: u64,
+    feed: Option<Feed>,
+    /// Entries that the machine knows, from the one after its proven position on.
+    ready: VecDeque<Ready>,
+    requests: JoinSet<Done>,
+    holds: JoinSet<()>,
+    waiting: Vec<(Generation, oneshot::Sender<()>)>,
+    status: watch::Sender<RelayStatus>,
+    unreadable: Option<String>,
+    trouble: Option<String>,
+}
+
+/// Relays until stopped.
+pub(super) async fn run(parts: Parts) {
+    let Parts { log, nats, options, status, mut checks, stop } = parts;
+    let wire = Wire::new(nats.client.clone(), log.ledger(), options.stream.name.clone());
+    let mut answers = match wire.answers().await {
+        Ok(answers) => answers,
+        Err(error) => {
+            tracing::error!(%error, "the NATS client has ended: nothing is relayed");
+            return;
+        }
+    };
+    let mut shell = Shell {
+        machine: Machine::new(options.limits),
+        started: Instant::now(),
+        wire,
+        jobs: Jobs { log, client: nats.client, stream: options.stream },
+        link: nats.link,
+        connections: 0,
+        feed: None,
+        ready: VecDeque::new(),
+        requests: JoinSet::new(),
+        holds: JoinSet::new(),
+        waiting: Vec::new(),
+        status,
+        unreadable: None,
+        trouble: None,
+    };
+    while let Some(event) = shell.next(&mut answers, &mut checks, &stop).await {
+        shell.take(event).await;
+        shell.tell();
+    }
+}
+
+impl Shell {
+    /// The next thing that happens; none once stopped.
+    async fn next(
+        &mut self,
+        answers: &mut Subscriber,
+        checks: &mut mpsc::Receiver<oneshot::Sender<()>>,
+        stop: &CancellationToken,
+    ) -> Option<Event> {
+        let due = self.started + Duration::from_millis(self.machine.next_tick());
+        let hungry = self.machine.wants_entries();
+        Some(tokio::select! {
+            () = stop.cancelled() => return None,
+            Ok(()) = self.link.changed() => Event::Link,
+            Some(message) = answers.next() => Event::Answer(message),
+            event = next_of(&mut self.feed), if hungry => Event::Feed(event),
+            Some(done) = self.requests.join_next() => Event::Done(done),
+            Some(_) = self.holds.join_next() => Event::HoldDone,
+            Some(check) = checks.recv() => Event::Check(check),
+            () = tokio::time::sleep_until(due) => Event::Tick,
+        })
+    }
+
+    async fn take(&mut self, event: Event) {
+        match event {
+            Event::Tick => self.feed_machine(Input::Tick).await,
+            Event::HoldDone => {}
+            Event::Answer(message) => {
+                if let Some(answered) = self.wire.answered(&message) {
+                    self.note(answered.trouble);
+                    self.feed_machine(answered.input).await;
+                }
+            }
+            Event::Done(Ok(done)) => {
+                self.note(done.trouble);
+                self.feed_machine(done.input).await;
+            }
+            // Aborted, as a newer attempt has begun.
+            Event::Done(Err(error)) if error.is_cancelled() => {}
+            Event::Done(Err(error)) => {
+                tracing::error!(%error, "a request of the relay ended badly");
+                let generation = self.machine.generation();
+                self.feed_machine(Input::Failed { generation }).await;
+            }
+            Event::Link => self.link_changed().await,
+            Event::Feed(event) => self.log_event(event).await,
+            Event::Check(done) => {
+                self.feed_machine(Input::Recheck).await;
+                self.waiting.push((self.machine.generation(), done));
+            }
+        }
+    }
+
+    async fn link_changed(&mut self) {
+        let link = *self.link.borrow_and_update();
+        let made_anew = link.connections > self.connections;
+        if !link.up || (made_anew && self.connections > 0) {
+            self.feed_machine(Input::Disconnected).await;
+        }
+        self.connections = link.connections;
+        if link.up && made_anew {
+            self.feed_machine(Input::Connected).await;
+        }
+    }
+
+    async fn log_event(&mut self, event: FeedEvent) {
+        let Some(follow) = self.feed.as_ref().map(|feed| feed.follow) else { return };
+        self.unreadable = None;
+        match event {
+            FeedEvent::Entries(ready) => {
+                let entries = ready.iter().map(known).collect();
+                self.ready.extend(ready);
+                self.feed_machine(Input::Entries { follow, entries }).await;
+            }
+            FeedEvent::NoStart => {
+                let generation = self.machine.generation();
+                self.feed_machine(Input::Failed { generation }).await;
+            }
+            FeedEvent::Lost { position, id } => {
+                self.feed_machine(Input::LogLost { follow, position, id }).await;
+            }
+            FeedEvent::Unreadable(told) => {
+                tracing::error!(error = %told, "the relay stands before a record that it can't read");
+                self.unreadable = Some(told);
+            }
+        }
+    }
+
+    fn note(&mut self, trouble: Option<String>) {
+        if let Some(trouble) = trouble {
+            tracing::debug!(%trouble, "relay");
+            self.trouble = Some(trouble);
+        }
+    }
+
+    /// Feeds the machine and does what it says, and what it says to what came of that.
+    async fn feed_machine(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let before = self.machine.state();
+            let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let outputs = self.machine.handle(now, input);
+            self.log_state(before);
+            self.drop_proven();
+            for output in outputs {
+                if let Err(generation) = self.perform(output).await {
+                    inputs.push_back(Input::Failed { generation });
+                    break;
+                }
+            }
+        }
+    }
+
+    fn log_state(&self, before: State) {
+        let state = self.machine.state();
+        if state != before {
+            let trouble = self.trouble.as_deref().unwrap_or("none");
+            tracing::info!(position = %self.machine.proven(), trouble, "relay: {state}");
+        }
+    }
+
+    fn drop_proven(&mut self) {
+        let proven = self.machine.proven();
+        while self.ready.front().is_some_and(|ready| ready.entry.position() <= proven) {
+            self.ready.pop_front();
+        }
+    }
+
+    /// Does what the machine says; an attempt whose messages can't even be sent has failed.
+    async fn perform(&mut self, output: Output) -> Result<(), Generation> {
+        match output {
+            Output::Open { generation } => {
+                self.requests.abort_all();
+                self.requests.spawn(self.jobs.clone().open(generation));
+            }
+            Output::AskLog { generation, position, id } => {
+                self.requests.spawn(self.jobs.clone().ask_log(generation, position, id));
+            }
+            Output::SetHold { position, id, seen } if self.holds.is_empty() => {
+                self.holds.spawn(self.jobs.clone().set_hold(position, id, seen));
+            }
+            // The machine says it again as long as it finds the same.
+            Output::SetHold { .. } => {}
+            Output::Follow { follow, after } => {
+                self.ready.clear();
+                self.unreadable = None;
+                self.feed = Some(Feed::start(self.jobs.log.clone(), follow, after));
+            }
+            Output::Read { generation, position } => {
+                let sent = tokio::time::timeout(SEND_PATIENCE, self.wire.read(generation, position)).await;
+                return self.sent(generation, sent);
+            }
+            Output::Publish { generation, position } => {
+                let Some(ready) = ready_at(&self.ready, position) else {
+                    tracing::error!(%position, "an event to publish is not at hand");
+                    return Err(generation);
+                };
+                let sent = tokio::time::timeout(SEND_PATIENCE, self.wire.publish(generation, ready)).await;
+                return self.sent(generation, sent);
+            }
+        }
+        Ok(())
+    }
+
+    fn sent(
+        &mut self,
+        generation: Generation,
+        sent: Result<Result<(), async_nats::PublishError>, tokio::time::error::Elapsed>,
+    ) -> Result<(), Generation> {
+        let trouble = match sent {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => format!("the NATS client refuses: {error}"),
+            Err(_) => "the connection to NATS is stuck".to_owned(),
+        };
+        self.note(Some(trouble));
+        Err(generation)
+    }
+
+    /// Tells the status, and those who wait for a comparison.
+    fn tell(&mut self) {
+        let compared = self.machine.compared();
+        for (_, done) in self.waiting.extract_if(.., |(asked, _)| compared >= Some(*asked)) {
+            // Whoever asked may have lost patience.
+            let _ = done.send(());
+        }
+        let state = self.machine.state();
+        if state == State::Following {
+            self.trouble = None;
+        }
+        let now = RelayStatus {
+            state,
+            position: self.machine.proven(),
+            waiting_since: self.ready.front().map(|ready| ready.entry.recorded.event.recorded_at),
+            compared: compared.is_some(),
+            unreadable: self.unreadable.clone(),
+            trouble: self.trouble.clone(),
+        };
+        self.status.send_if_modified(|status| {
+            let changed = *status != now;
+            *status = now;
+            changed
+        });
+    }
+}
+
+async fn next_of(feed: &mut Option<Feed>) -> FeedEvent {
+    match feed {
+        Some(feed) => feed.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn known(ready: &Ready) -> Known {
+    let event = &ready.entry.recorded.event;
+    Known { position: event.position, id: event.id, bytes: ready.entry.approximate_bytes() }
+}
+
+fn ready_at(ready: &VecDeque<Ready>, position: Position) -> Option<&Ready> {
+    let first = ready.front()?.entry.position();
+    let index = usize::try_from(position.get().checked_sub(first.get())?).ok()?;
+    ready.get(index).filter(|ready| ready.entry.position() == position)
+}
