@@ -2,9 +2,14 @@
 // The whole file is a test, helpers included.
 #![cfg(test)]
 
+mod create;
 mod dev_crash;
 mod dev_servers;
 mod domain;
+mod http;
+mod list;
 mod log;
+mod numbering;
+mod patch;
 mod simulation;
 mod support;

@@ -158,10 +158,10 @@ mod tests {
 
     #[test]
     fn one_server_or_several() {
-        assert_eq!(servers("nats://127.0.0.1:4222").unwrap().len(), 1);
-        assert_eq!(servers("nats://a:4222, tls://b:4223,c").unwrap().len(), 3);
+        assert_eq!(servers(&NatsArgs::plain("nats://127.0.0.1:4222")).unwrap().len(), 1);
+        assert_eq!(servers(&NatsArgs::plain("nats://a:4222, tls://b:4223,c")).unwrap().len(), 3);
         for wrong in ["", "nats://a,,nats://b", "nats://a:port"] {
-            assert!(servers(wrong).is_err(), "{wrong:?}");
+            assert!(servers(&NatsArgs::plain(wrong)).is_err(), "{wrong:?}");
         }
     }
 
