@@ -9,7 +9,9 @@ use super::row::{TaskRow, columns};
 use crate::domain::command::ParentRef;
 use crate::domain::position::Position;
 use crate::domain::row::write_row;
+use crate::domain::status::Status;
 use crate::domain::task::Task;
+use crate::domain::text::{Assignee, TaskFamily, TaskType, Tenant};
 
 /// Bytes of printed rows of a page at most, though always one row.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -143,11 +145,11 @@ fn statement(filters: &Filters, after: Option<PageCursor>, rows: u16) -> QueryBu
             sql.push(column).push_bind(value.to_owned());
         }
     };
-    filter(" and task_family = ", filters.family.as_ref().map(|family| family.as_str()));
-    filter(" and task_type = ", filters.kind.as_ref().map(|kind| kind.as_str()));
-    filter(" and status = ", filters.status.map(|status| status.as_str()));
-    filter(" and tenant = ", filters.tenant.as_ref().map(|tenant| tenant.as_str()));
-    filter(" and assigned_to = ", filters.assigned_to.as_ref().map(|assignee| assignee.as_str()));
+    filter(" and task_family = ", filters.family.as_ref().map(TaskFamily::as_str));
+    filter(" and task_type = ", filters.kind.as_ref().map(TaskType::as_str));
+    filter(" and status = ", filters.status.map(Status::as_str));
+    filter(" and tenant = ", filters.tenant.as_ref().map(Tenant::as_str));
+    filter(" and assigned_to = ", filters.assigned_to.as_ref().map(Assignee::as_str));
     match filters.parent {
         Some(ParentRef::Task(parent)) => filter(" and parent_vtid = ", Some(&parent.to_string())),
         Some(ParentRef::NeverAssigned) => drop(sql.push(" and false")),

@@ -49,6 +49,8 @@ pub enum Input {
         /// How many they are.
         events: u32,
     },
+    /// [`Output::Read`]: there is nothing yet, after a while.
+    Idle,
     /// [`Output::Read`], [`Output::Apply`]: the log does not hold this event that it should hold.
     OtherPast(Cursor),
     /// [`Output::Read`], [`Output::Apply`]: this program can't read or fold the event at `position`. Nothing changed.
@@ -108,7 +110,10 @@ pub enum Output {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Phase {
-    Loading,
+    /// What is in memory was folded up to here; none if nothing is.
+    Loading {
+        folded_to: Option<Cursor>,
+    },
     Reading {
         after: Cursor,
     },
@@ -140,7 +145,7 @@ pub struct CursorMachine {
 impl Default for CursorMachine {
     fn default() -> Self {
         Self {
-            phase: Phase::Loading,
+            phase: Phase::Loading { folded_to: None },
             max_events: MAX_BATCH,
             failures: 0,
             apply_failed: false,
@@ -159,8 +164,8 @@ impl CursorMachine {
     /// Takes what happened; `now` is the shell's clock, which never runs backwards.
     pub fn handle(&mut self, now: Duration, input: Input) -> Vec<Output> {
         match (self.phase.clone(), input) {
-            (Phase::Loading, Input::Loaded(cursor)) => self.loaded(cursor),
-            (Phase::Loading, Input::Superseded { revision, cursor }) => {
+            (Phase::Loading { folded_to }, Input::Loaded(cursor)) => self.loaded(folded_to, cursor),
+            (Phase::Loading { .. }, Input::Superseded { revision, cursor }) => {
                 let state = ProjectorState::Superseded { revision };
                 self.status = ProjectorStatus { position: cursor.position(), state };
                 self.wait(now, None)
@@ -168,6 +173,11 @@ impl CursorMachine {
             (Phase::Reading { after }, Input::Read { to, events }) => {
                 self.phase = Phase::Applying { from: after, to, events };
                 vec![Output::Apply { from: after, to }]
+            }
+            // A database that went back to before a batch, and then has nothing new, tells by its cursor alone.
+            (Phase::Reading { after }, Input::Idle) => {
+                self.phase = Phase::Loading { folded_to: Some(after) };
+                vec![Output::Load]
             }
             (Phase::Applying { to, .. }, Input::Applied) => self.applied(to),
             // Another projector was faster: no failure, and no reason to wait.
@@ -186,7 +196,10 @@ impl CursorMachine {
                 self.status.state = ProjectorState::OtherPast { position: cursor.position() };
                 self.hold(cursor)
             }
-            (Phase::Holding(_), Input::HoldSettled) => self.wait(now, None),
+            (Phase::Holding(_), Input::HoldSettled) => {
+                self.failures = 0;
+                self.wait(now, None)
+            }
             (Phase::Holding(cursor), Input::Failed { .. }) => self.wait(now, Some(cursor)),
             (Phase::Waiting { hold: Some(cursor) }, Input::Woken) => self.hold(cursor),
             (phase, Input::Failed { reason }) => {
@@ -200,12 +213,12 @@ impl CursorMachine {
     }
 
     fn load(&mut self) -> Vec<Output> {
-        self.phase = Phase::Loading;
+        self.phase = Phase::Loading { folded_to: None };
         // What was folded since the cursor was last known did not go in, or not surely.
         vec![Output::Forget, Output::Load]
     }
 
-    fn loaded(&mut self, cursor: Cursor) -> Vec<Output> {
+    fn loaded(&mut self, folded_to: Option<Cursor>, cursor: Cursor) -> Vec<Output> {
         let moved = cursor.position() != self.status.position;
         self.status.position = cursor.position();
         match self.status.state {
@@ -219,7 +232,9 @@ impl CursorMachine {
             // What is wrong stays told until a batch has gone in.
             _ => {}
         }
-        self.read(cursor)
+        let elsewhere = folded_to.is_some_and(|folded_to| folded_to != cursor);
+        let forget = elsewhere.then_some(Output::Forget);
+        forget.into_iter().chain(self.read(cursor)).collect()
     }
 
     fn read(&mut self, after: Cursor) -> Vec<Output> {

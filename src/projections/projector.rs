@@ -26,6 +26,8 @@ use crate::log::turn::{TailView, Turn};
 
 /// Longer than anything here takes; after it, an apply's outcome is unknown.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often the cursor is looked at while nothing happens.
+const IDLE_AFTER: Duration = Duration::from_secs(1);
 /// States remembered between batches: some MiB, 100 MiB were each as large as can be.
 const MAX_STATES: usize = 2048;
 /// How often a rebuild that is due is looked for.
@@ -119,10 +121,11 @@ impl<'a> Shell<'a> {
             if shown == status {
                 return false;
             }
-            if let (trouble, true) = (status.state.trouble(), shown.state != status.state) {
-                match trouble {
-                    Some(trouble) => tracing::error!(trouble, "the projector"),
-                    None => tracing::info!(position = %status.position, "the projector follows"),
+            if shown.state != status.state {
+                if let Some(trouble) = status.state.trouble() {
+                    tracing::error!(trouble, "the projector");
+                } else {
+                    tracing::info!(position = %status.position, "the projector follows");
                 }
             }
             *shown = status.clone();
@@ -177,7 +180,10 @@ impl<'a> Shell<'a> {
     }
 
     async fn read(&mut self, after: Cursor, max_events: u32) -> Input {
-        match self.next_batch(after, max_events).await {
+        let Ok(next) = timeout(IDLE_AFTER, self.next_batch(after, max_events)).await else {
+            return Input::Idle;
+        };
+        match next {
             Ok(batch) => {
                 self.batch = batch;
                 let events = u32::try_from(self.batch.len()).unwrap_or(u32::MAX);

@@ -30,7 +30,7 @@ fn failed() -> Input {
 
 fn pause(outputs: &[Output]) -> Duration {
     match outputs {
-        [Output::Wait { until }] => *until - NOW,
+        [Output::Wait { until }] => until.checked_sub(NOW).unwrap(),
         other => panic!("{other:?}"),
     }
 }
@@ -44,6 +44,21 @@ fn it_follows() {
         machine.status(),
         &ProjectorStatus { position: Position::new(5), state: ProjectorState::Following }
     );
+}
+
+#[test]
+fn an_idle_one_notices_that_the_database_went_back() {
+    let mut machine = has_read(2);
+    machine.handle(NOW, Input::Applied);
+    assert_eq!(machine.handle(NOW, Input::Idle), [Output::Load]);
+    assert_eq!(
+        machine.handle(NOW, Input::Loaded(at(5))),
+        [read_after(at(5))],
+        "what is in memory is still good"
+    );
+    machine.handle(NOW, Input::Idle);
+    assert_eq!(machine.handle(NOW, Input::Loaded(at(3))), [Output::Forget, read_after(at(3))]);
+    assert_eq!(machine.status().position, Position::new(3));
 }
 
 #[test]

@@ -190,55 +190,50 @@ impl World {
     fn perform(&mut self, index: usize, fault: u8) {
         let Some(asked) = self.shells[index].asked.take() else { return };
         let failed = || Input::Failed { reason: "a fault".to_owned() };
-        let answer = match (asked.clone(), fault) {
+        let answer = match (asked, fault) {
             (Output::Wait { until }, _) => {
                 self.now = self.now.max(until);
-                Some(Input::Woken)
+                Input::Woken
             }
             (Output::Load | Output::Read { .. } | Output::Hold(_), 0) => {
                 self.fire("no answer");
-                Some(failed())
+                failed()
             }
             (Output::Apply { .. }, 0) => {
                 self.fire("apply lost before");
-                Some(failed())
+                failed()
             }
             (Output::Load, _) => {
                 let length = self.database.cursor.len();
-                Some(Input::Loaded(cursor_at(&self.database.cursor, length)))
+                Input::Loaded(cursor_at(&self.database.cursor, length))
             }
             (Output::Read { after, max_events }, _) => self.read(index, after, max_events),
-            (Output::Apply { from, to }, fault) => {
-                Some(self.apply(index, from, to, fault).unwrap_or_else(failed))
-            }
+            (Output::Apply { from, to }, fault) => self.apply(index, from, to, fault).unwrap_or_else(failed),
             (Output::Hold(cursor), _) => {
                 self.shells[index].tail.clear();
                 if !holds(&self.database.log, cursor) {
                     self.fire("hold");
                     self.hold = true;
                 }
-                Some(Input::HoldSettled)
+                Input::HoldSettled
             }
             (Output::Forget, _) => unreachable!("performed at once"),
         };
-        match answer {
-            Some(answer) => self.tell(index, answer),
-            None => self.shells[index].asked = Some(asked),
-        }
+        self.tell(index, answer);
     }
 
-    fn read(&mut self, index: usize, after: Cursor, max_events: u32) -> Option<Input> {
+    fn read(&mut self, index: usize, after: Cursor, max_events: u32) -> Input {
         let shell = &mut self.shells[index];
         let from_tail = holds(&shell.tail, after) && shell.tail.len() > length(after);
         let log = if from_tail { &shell.tail } else { &self.database.log };
         if !holds(log, after) {
-            return Some(Input::OtherPast(after));
+            return Input::OtherPast(after);
         }
         let next = log[length(after)..].iter().take(max_events as usize).copied();
         shell.batch = next.take(3).collect();
         let to = cursor_at(log, length(after) + shell.batch.len());
         let events = u32::try_from(shell.batch.len()).unwrap();
-        (events > 0).then_some(Input::Read { to, events })
+        if events == 0 { Input::Idle } else { Input::Read { to, events } }
     }
 
     /// None: nobody learns what became of it.
@@ -248,7 +243,7 @@ impl World {
         let loaded = || self.database.log.iter().take(length(from)).copied().collect();
         let mut rows = shell.folded.take().unwrap_or_else(loaded);
         if let Some(bad) = batch.iter().position(|id| self.poison.contains(id)) {
-            if fault % 2 == 0 {
+            if fault.is_multiple_of(2) {
                 self.fire("unreadable");
                 let position = Position::new((length(from) + bad + 1) as u64);
                 return Some(Input::Unreadable { position, reason: "poison".to_owned() });
