@@ -51,8 +51,10 @@ pub(super) enum ApiError {
 /// What a caller of an answer with 503 may assume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unavailable {
-    /// Nothing was written, nothing could be read.
-    Nothing,
+    /// A write: nothing was written.
+    NotWritten,
+    /// A read: the database did not answer.
+    NoAnswer,
     /// More requests are under way than this process takes; this one was not looked at.
     Busy,
     /// It may have been written.
@@ -66,7 +68,7 @@ pub(super) enum Unavailable {
 impl Unavailable {
     const fn code(self) -> &'static str {
         match self {
-            Self::Nothing | Self::Busy => "unavailable",
+            Self::NotWritten | Self::NoAnswer | Self::Busy => "unavailable",
             Self::OutcomeUnknown => "outcome_unknown",
             Self::ReadBehind => "read_behind",
             Self::LedgerBehind => "ledger_behind",
@@ -75,7 +77,8 @@ impl Unavailable {
 
     const fn detail(self) -> &'static str {
         match self {
-            Self::Nothing => "nothing was written; try again",
+            Self::NotWritten => "nothing was written; try again",
+            Self::NoAnswer => "the database did not answer; try again",
             Self::Busy => "too many requests are under way; this one was not looked at; try again",
             Self::OutcomeUnknown => "it may have been written; retry with the same Idempotency-Key",
             Self::ReadBehind => "the read table does not show the required position yet; try again",
@@ -88,7 +91,7 @@ impl Unavailable {
     /// After how many seconds it makes sense to ask again.
     const fn retry_after_seconds(self) -> &'static str {
         match self {
-            Self::Nothing | Self::Busy | Self::OutcomeUnknown | Self::ReadBehind => "1",
+            Self::NotWritten | Self::NoAnswer | Self::Busy | Self::OutcomeUnknown | Self::ReadBehind => "1",
             // It waits for a person.
             Self::LedgerBehind => "30",
         }
@@ -216,7 +219,7 @@ impl From<WriteError> for ApiError {
         match error {
             WriteError::Refused(refusal) => refusal.into(),
             WriteError::KeyReused => Self::KeyReused,
-            WriteError::Unavailable => Self::Unavailable(Unavailable::Nothing),
+            WriteError::Unavailable => Self::Unavailable(Unavailable::NotWritten),
             WriteError::OutcomeUnknown => Self::Unavailable(Unavailable::OutcomeUnknown),
             WriteError::LedgerBehind => Self::Unavailable(Unavailable::LedgerBehind),
             WriteError::Internal => {

@@ -9,18 +9,63 @@ use super::error::ApiError;
 use super::path::PathVtid;
 use super::reading::MinPosition;
 use super::{Api, answer};
+use crate::domain::command::ParentRef;
+use crate::domain::position::Position;
+use crate::domain::task::Task;
+use crate::domain::vtid::ParsedVtid;
+use crate::projections::page::{Filters, ListQuery};
+use crate::projections::read::{ReadFailure, Reader, Shown};
 
 pub(super) async fn get(
     State(api): State<Arc<Api>>,
     PathVtid(vtid): PathVtid,
     MinPosition(asked): MinPosition,
 ) -> Result<Response, ApiError> {
-    let at_least = api.writer.acknowledged().max(asked);
-    let shown = api.reader.get(vtid, at_least).await?;
+    let shown = match vtid {
+        ParsedVtid::Possible(vtid) => api.reader.get(vtid, asked).await?,
+        ParsedVtid::Impossible => nothing(&api.reader, asked).await?,
+    };
     let Some(task) = shown.value else { return Err(ApiError::VtidNotFound(Some(shown.position))) };
-    let row = answer::row(&task);
+    Ok(print(&task, shown.position))
+}
+
+/// No task ever has the number; the answer still says at which position it has none, as every read does. The
+/// position is that of a list which is always empty.
+async fn nothing(reader: &Reader, asked: Position) -> Result<Shown<Option<Task>>, ReadFailure> {
+    let filters = Filters { parent: Some(ParentRef::NeverAssigned), ..Filters::default() };
+    let shown = reader.list(&ListQuery { filters, ..ListQuery::default() }, asked).await?;
+    Ok(Shown { value: None, position: shown.position })
+}
+
+fn print(task: &Task, position: Position) -> Response {
+    let row = answer::row(task);
     let mut response = answer::ok(row.len() + 32, |body| body.raw("data", &row));
-    answer::show_position(&mut response, shown.position);
+    answer::show_position(&mut response, position);
     answer::show_version(&mut response, task.version);
-    Ok(response)
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse;
+
+    use super::*;
+    use crate::http::tests::support::task;
+
+    #[tokio::test]
+    async fn a_task_bears_its_version_and_the_position_that_is_shown() {
+        let response = print(&task(), Position::new(99));
+        assert_eq!(response.headers()["ledger-position"], "99");
+        assert_eq!(response.headers()["etag"], "\"v3\"");
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        let expected = format!(r#"{{"ok":true,"data":{}}}"#, answer::row(&task()));
+        assert_eq!(String::from_utf8(bytes.to_vec()).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_task_that_is_not_there_is_told_with_a_position_too() {
+        let response = ApiError::VtidNotFound(Some(Position::new(99))).into_response();
+        assert_eq!(response.headers()["ledger-position"], "99");
+        assert!(!response.headers().contains_key("etag"));
+    }
 }

@@ -16,23 +16,20 @@ use crate::domain::row::write_row;
 use crate::domain::status::Status;
 use crate::domain::text::{Assignee, TaskFamily, TaskType, Tenant};
 use crate::domain::vtid::Vtid;
-use crate::projections::read::{Filters, ListQuery, Page, PageCursor};
+use crate::projections::page::{Filters, ListQuery, PageCursor, PageLimit};
+use crate::projections::read::Page;
 
 const PARAMETERS: &[&str] =
     &["taskFamily", "taskType", "status", "tenant", "assignedTo", "parentVtid", "limit", "cursor"];
-/// Rows of an answer at most, and without a `limit`.
-const LIMIT_MAX: u16 = 1000;
-const LIMIT_DEFAULT: u16 = 50;
 
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let acknowledged = api.writer.acknowledged();
     let (query, asked) = parse(uri.query(), &headers)?;
-    let shown = api.reader.list(&query, acknowledged.max(asked)).await?;
-    let mut response = print(&shown.value);
+    let shown = api.reader.list(&query, asked).await?;
+    let mut response = print(&shown.value, &query.filters);
     answer::show_position(&mut response, shown.position);
     Ok(response)
 }
@@ -48,7 +45,7 @@ fn parse(query: Option<&str>, headers: &HeaderMap) -> Result<(ListQuery, Positio
         assigned_to: parameters.take("assignedTo", Assignee::parse),
         parent: parameters.take("parentVtid", |text| one(Vtid::parse(text))).map(ParentRef::from),
     };
-    let limit = parameters.take("limit", |text| one(parse_limit(text))).unwrap_or(LIMIT_DEFAULT);
+    let limit = parameters.take("limit", |text| one(parse_limit(text))).unwrap_or_default();
     let position = min_position(headers, &mut parameters);
     // Where a filter is wrong, whether the cursor belongs to the filters is nobody's question.
     let cursor = if parameters.are_right() {
@@ -58,23 +55,23 @@ fn parse(query: Option<&str>, headers: &HeaderMap) -> Result<(ListQuery, Positio
     };
     let faults = parameters.into_faults();
     if faults.is_empty() {
-        Ok((ListQuery { filters, limit: usize::from(limit), cursor }, position))
+        Ok((ListQuery { filters, limit, cursor }, position))
     } else {
         Err(ApiError::InvalidQuery(faults))
     }
 }
 
-fn parse_limit(text: &str) -> Result<u16, String> {
+fn parse_limit(text: &str) -> Result<PageLimit, String> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-    let limit = text.parse().ok().filter(|limit| is_number && (1..=LIMIT_MAX).contains(limit));
-    limit.ok_or_else(|| format!("must be a whole number from 1 to {LIMIT_MAX}"))
+    let limit = text.parse().ok().filter(|_| is_number).and_then(PageLimit::new);
+    limit.ok_or_else(|| format!("must be a whole number from 1 to {}", PageLimit::MAX.get()))
 }
 
 fn one<T, E>(result: Result<T, E>) -> Result<T, Vec<E>> {
     result.map_err(|fault| vec![fault])
 }
 
-fn print(page: &Page) -> Response {
+fn print(page: &Page, filters: &Filters) -> Response {
     let mut rows = String::with_capacity(2 + answer::ROW_BYTES * page.tasks.len());
     rows.push('[');
     for (index, task) in page.tasks.iter().enumerate() {
@@ -87,7 +84,7 @@ fn print(page: &Page) -> Response {
     answer::ok(rows.len() + 256, |body| {
         body.number("count", page.tasks.len() as u64);
         body.raw("data", &rows);
-        body.string_or_null("next_cursor", page.next.as_ref().map(ToString::to_string).as_deref());
+        body.string_or_null("next_cursor", page.next.map(|cursor| cursor.print(filters)).as_deref());
     })
 }
 
@@ -95,6 +92,7 @@ fn print(page: &Page) -> Response {
 mod tests {
     use super::*;
     use crate::domain::payload::Fault;
+    use crate::domain::task::Task;
 
     fn parsed(query: &str) -> Result<ListQuery, Vec<String>> {
         let told = |fault: Fault| fault.path.join(".");
@@ -108,7 +106,7 @@ mod tests {
     #[test]
     fn without_parameters_the_newest_fifty_of_all() {
         let query = parsed("").unwrap();
-        assert_eq!((query.filters, query.limit, query.cursor), (Filters::default(), 50, None));
+        assert_eq!(query, ListQuery::default());
     }
 
     #[test]
@@ -125,7 +123,7 @@ mod tests {
         assert_eq!(filters.assigned_to.unwrap().as_str(), "x");
         let parent = Vtid::parse_possible("VTID-2026-0001").unwrap();
         assert_eq!(filters.parent, Some(ParentRef::Task(parent)));
-        assert_eq!(query.limit, 1000);
+        assert_eq!(query.limit.get(), 1000);
     }
 
     #[test]
@@ -155,11 +153,32 @@ mod tests {
             ("Status=active", &["Status"]),
             ("status=active&status=active", &["status"]),
             ("cursor=%20", &["cursor"]),
+            ("cursor=AAAA", &["cursor"]),
             ("x=1&limit=0&status=no&tenant=%ff", &["x", "tenant", "status", "limit"]),
         ] {
             assert_eq!(parsed(query).unwrap_err(), named, "{query}");
         }
         let long = format!("taskFamily={}", "x".repeat(101));
         assert_eq!(parsed(&long).unwrap_err(), ["taskFamily"]);
+    }
+
+    /// Cursors are the client tests' subject, which walk pages.
+    #[tokio::test]
+    async fn a_page_is_printed_whole() {
+        let row = |number| Task { vtid: Vtid::first_of(number), ..crate::http::tests::support::task() };
+        let text = |page: Page| async move {
+            let bytes =
+                axum::body::to_bytes(print(&page, &Filters::default()).into_body(), 1 << 20).await.unwrap();
+            String::from_utf8(bytes.to_vec()).unwrap()
+        };
+        let empty = text(Page { tasks: vec![], next: None }).await;
+        assert_eq!(empty, r#"{"ok":true,"count":0,"data":[],"next_cursor":null}"#);
+        let printed = text(Page { tasks: vec![row(2), row(1)], next: None }).await;
+        let expected = format!(
+            r#"{{"ok":true,"count":2,"data":[{},{}],"next_cursor":null}}"#,
+            answer::row(&row(2)),
+            answer::row(&row(1))
+        );
+        assert_eq!(printed, expected);
     }
 }

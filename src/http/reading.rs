@@ -66,7 +66,11 @@ impl From<ReadFailure> for ApiError {
             ReadFailure::Behind => Self::Unavailable(Unavailable::ReadBehind),
             ReadFailure::Unavailable(_) => {
                 tracing::warn!(cause = %failure, "a read failed");
-                Self::Unavailable(Unavailable::Nothing)
+                Self::Unavailable(Unavailable::NoAnswer)
+            }
+            ReadFailure::Damaged(_) => {
+                tracing::error!(cause = %failure, "a read failed");
+                Self::Internal
             }
         }
     }

@@ -1,12 +1,13 @@
 //! A stand-in with the signatures of the projections branch, until it is merged.
-#![allow(missing_docs, clippy::unused_async, clippy::missing_errors_doc)]
+#![allow(missing_docs, unused, clippy::pedantic)]
 
-use crate::domain::command::ParentRef;
+use super::page::{ListQuery, PageCursor};
+use super::status::ProjectorStatus;
 use crate::domain::position::Position;
-use crate::domain::status::Status;
 use crate::domain::task::Task;
-use crate::domain::text::{Assignee, TaskFamily, TaskType, Tenant};
-use crate::domain::vtid::ParsedVtid;
+use crate::domain::vtid::Vtid;
+use sqlx::PgPool;
+use tokio::sync::watch;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown<T> {
@@ -14,65 +15,47 @@ pub struct Shown<T> {
     pub position: Position,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum ReadFailure {
-    #[error("behind")]
-    Behind,
-    #[error("unavailable: {0}")]
-    Unavailable(String),
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filters {
-    pub family: Option<TaskFamily>,
-    pub kind: Option<TaskType>,
-    pub status: Option<Status>,
-    pub tenant: Option<Tenant>,
-    pub assigned_to: Option<Assignee>,
-    pub parent: Option<ParentRef>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PageCursor(String);
-
-#[derive(Debug, thiserror::Error)]
-#[error("is not a cursor that a list with these filters gave")]
-pub struct BadCursor;
-
-impl PageCursor {
-    pub fn parse(text: &str, _: &Filters) -> Result<Self, BadCursor> {
-        text.strip_prefix("c").map(|rest| Self(rest.to_owned())).ok_or(BadCursor)
-    }
-}
-
-impl std::fmt::Display for PageCursor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListQuery {
-    pub filters: Filters,
-    pub limit: usize,
-    pub cursor: Option<PageCursor>,
-}
-
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Page {
     pub tasks: Vec<Task>,
     pub next: Option<PageCursor>,
 }
 
-#[derive(Clone, Default)]
-pub struct Reader;
+#[derive(Debug, thiserror::Error)]
+#[error("damaged")]
+pub struct DamagedRow;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ReadFailure {
+    #[error("the read table is behind")]
+    Behind,
+    #[error("the read table can't be read: {0}")]
+    Unavailable(#[from] sqlx::Error),
+    #[error(transparent)]
+    Damaged(#[from] DamagedRow),
+}
+
+#[derive(Clone)]
+pub struct Reader {
+    pool: PgPool,
+}
 
 impl Reader {
-    pub async fn get(&self, _: ParsedVtid, _: Position) -> Result<Shown<Option<Task>>, ReadFailure> {
-        Err(ReadFailure::Unavailable("stand-in".to_owned()))
+    pub fn acknowledging(
+        pool: PgPool,
+        _: watch::Receiver<ProjectorStatus>,
+        _: impl Fn() -> Position + Send + Sync + 'static,
+    ) -> Self {
+        Self { pool }
+    }
+
+    pub async fn get(&self, _: Vtid, _: Position) -> Result<Shown<Option<Task>>, ReadFailure> {
+        self.pool.acquire().await?;
+        Err(ReadFailure::Behind)
     }
 
     pub async fn list(&self, _: &ListQuery, _: Position) -> Result<Shown<Page>, ReadFailure> {
+        self.pool.acquire().await?;
         Err(ReadFailure::Behind)
     }
 }

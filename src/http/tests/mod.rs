@@ -2,6 +2,7 @@
 
 mod limits;
 mod order;
+mod reads;
 mod shutdown;
-mod support;
+pub(super) mod support;
 mod writes;

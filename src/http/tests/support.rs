@@ -25,6 +25,7 @@ use crate::domain::vtid::Vtid;
 use crate::http::ready::Readiness;
 use crate::http::{Api, App, HttpLimits, at, closed, router, serve};
 use crate::projections::read::Reader;
+use crate::projections::status::ProjectorStatus;
 use crate::writer::answer::{Accepted, WriteError};
 use crate::writer::handle::{Submission, WriterHandle};
 
@@ -50,7 +51,8 @@ pub(super) async fn start_with(limits: HttpLimits, queue: usize) -> Server {
     let (writer, submissions) = WriterHandle::new(queue);
     let (_, readiness) = watch::channel(Readiness::starting());
     let clock = Clock::new(|| Timestamp::from_millis(0));
-    let api = Arc::new(Api { writer, reader: Reader, clock, readiness, limits: limits.clone() });
+    let api =
+        Arc::new(Api { writer, reader: unreachable_reader(), clock, readiness, limits: limits.clone() });
     // A handler with a bug, under the same roof.
     let panics = axum::routing::get(|| async { panic!("a secret of the inside") as &str });
     let app = App::over(closed(at(router(api), "/panic", panics)), limits);
@@ -59,6 +61,14 @@ pub(super) async fn start_with(limits: HttpLimits, queue: usize) -> Server {
     let stop = CancellationToken::new();
     let serving = tokio::spawn(serve(listener, app, stop.clone()));
     Server { address, submissions, stop, serving, client: reqwest::Client::new() }
+}
+
+/// Reads from a database that is away.
+fn unreachable_reader() -> Reader {
+    let pool = sqlx::postgres::PgPoolOptions::new().acquire_timeout(Duration::from_millis(50));
+    let pool = pool.connect_lazy("postgres://nobody@127.0.0.1:1/nothing").unwrap();
+    let (_, status) = watch::channel(ProjectorStatus::default());
+    Reader::acknowledging(pool, status, || Position::ZERO)
 }
 
 impl Drop for Server {
@@ -135,7 +145,7 @@ pub(super) fn create_in(submission: &Submission) -> &CreateTask {
 }
 
 /// A task at version 3 and position 97.
-pub(super) fn task() -> Task {
+pub(in crate::http) fn task() -> Task {
     let create = parse_create(CREATE.as_bytes()).unwrap();
     let metadata = br#"{"n":12345678901234567890123,"d":0.10}"#;
     let Ok(Json::Object(metadata)) =
