@@ -200,10 +200,10 @@ mod tests {
 
     #[test]
     fn request_ids() {
-        for text in ["a", "A-z_0".replace('_', ".").as_str(), "a/b:c", &"x".repeat(128)] {
+        for text in ["a", "A-z_0.9", "a/b:c", &"x".repeat(128)] {
             assert!(RequestId::parse(text).is_some(), "{text}");
         }
-        for text in ["", "a b", "a_b", "ä", "a\n", &"x".repeat(129)] {
+        for text in ["", "a b", "a,b", "ä", "a\n", &"x".repeat(129)] {
             assert!(RequestId::parse(text).is_none(), "{text:?}");
         }
     }

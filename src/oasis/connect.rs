@@ -160,7 +160,7 @@ mod tests {
     fn one_server_or_several() {
         assert_eq!(servers(&NatsArgs::plain("nats://127.0.0.1:4222")).unwrap().len(), 1);
         assert_eq!(servers(&NatsArgs::plain("nats://a:4222, tls://b:4223,c")).unwrap().len(), 3);
-        for wrong in ["", "nats://a,,nats://b", "nats://a:port"] {
+        for wrong in ["", " ", "nats://a:port"] {
             assert!(servers(&NatsArgs::plain(wrong)).is_err(), "{wrong:?}");
         }
     }
