@@ -7,7 +7,10 @@ use vtid_ledger::domain::text::Tenant;
 use crate::support::service::{Platform, Service, platform, some_task};
 
 async fn event_count(platform: &Platform) -> i64 {
-    sqlx::query_scalar("select count(*) from ledger.event").fetch_one(&mut platform.connection().await).await.unwrap()
+    sqlx::query_scalar("select count(*) from ledger.event")
+        .fetch_one(&mut platform.connection().await)
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -74,12 +77,17 @@ async fn a_task_created_as_complete_has_two_events() {
         .create(r#"{"taskFamily":"f","taskType":"t","description":"d","tenant":"t","status":"complete"}"#)
         .await
         .expect(200);
-    assert_eq!((answer.header("etag"), answer.position()), ("\"v2\"", 2), "the answer is that of the last event");
+    assert_eq!(
+        (answer.header("etag"), answer.position()),
+        ("\"v2\"", 2),
+        "the answer is that of the last event"
+    );
     assert_eq!(answer.body["data"]["status"], "complete");
-    let types: Vec<(String, String)> = sqlx::query_as("select type, body from ledger.event order by position")
-        .fetch_all(&mut platform.connection().await)
-        .await
-        .unwrap();
+    let types: Vec<(String, String)> =
+        sqlx::query_as("select type, body from ledger.event order by position")
+            .fetch_all(&mut platform.connection().await)
+            .await
+            .unwrap();
     assert_eq!(types[0].0, "vtid-created");
     assert_eq!(types[1].0, "vtid-completed");
     assert!(types[1].1.ends_with(r#""data":{}}"#), "{}", types[1].1);
@@ -98,12 +106,26 @@ async fn every_fault_of_a_payload_is_listed_and_nothing_is_appended() {
     assert_eq!(answer.body["ok"], false);
     assert_eq!(answer.body["error"], "Invalid payload");
     assert_eq!(answer.body["code"], "invalid_payload");
-    let mut paths: Vec<String> =
-        answer.body["detail"].as_array().unwrap().iter().map(|fault| fault["path"][0].as_str().unwrap().to_owned()).collect();
+    let mut paths: Vec<String> = answer.body["detail"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|fault| fault["path"][0].as_str().unwrap().to_owned())
+        .collect();
     paths.sort();
     assert_eq!(
         paths,
-        ["assignedTo", "description", "extra", "metadata", "parentVtid", "status", "taskFamily", "taskType", "tenant"]
+        [
+            "assignedTo",
+            "description",
+            "extra",
+            "metadata",
+            "parentVtid",
+            "status",
+            "taskFamily",
+            "taskType",
+            "tenant"
+        ]
     );
     assert!(answer.body["detail"].as_array().unwrap().iter().all(|fault| fault["message"].is_string()));
     let missing = service.create("{}").await.expect(400);
@@ -160,7 +182,8 @@ async fn each_bad_body_is_refused_with_its_path() {
 async fn an_unknown_parent_is_told_only_when_nothing_else_is_wrong() {
     let platform = platform().await;
     let service = platform.serve().await;
-    let body = r#"{"taskFamily":"","taskType":"t","description":"d","tenant":"t","parentVtid":"VTID-2026-0777"}"#;
+    let body =
+        r#"{"taskFamily":"","taskType":"t","description":"d","tenant":"t","parentVtid":"VTID-2026-0777"}"#;
     let answer = service.create(body).await.expect(400);
     assert_eq!(answer.body["detail"].as_array().unwrap().len(), 1, "{}", answer.text);
     assert_eq!(answer.body["detail"][0]["path"], json!(["taskFamily"]));
@@ -208,7 +231,8 @@ async fn odd_numbers_are_exact_in_every_answer() {
         "0".repeat(308),
         "0".repeat(299),
     );
-    let body = format!(r#"{{"taskFamily":"f","taskType":"t","description":"d","tenant":"t","metadata":{sent}}}"#);
+    let body =
+        format!(r#"{{"taskFamily":"f","taskType":"t","description":"d","tenant":"t","metadata":{sent}}}"#);
     let created = service.create(body).await.expect(200);
     let got = service.get(&format!("/vtid/{}", created.vtid())).await.expect(200);
     let listed = service.get("/vtid/list").await.expect(200);
@@ -229,7 +253,9 @@ async fn the_body_must_be_json_and_not_too_large() {
             None => request,
         }
     };
-    for kind in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/jsonx")] {
+    for kind in
+        [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/jsonx")]
+    {
         let answer = service.send(post(kind, b"{}".to_vec())).await.expect(415);
         assert_eq!(answer.body["error"], "Unsupported media type");
     }

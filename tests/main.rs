@@ -11,5 +11,7 @@ mod list;
 mod log;
 mod numbering;
 mod patch;
+mod projection;
+mod rebuild;
 mod simulation;
 mod support;

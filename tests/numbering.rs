@@ -59,15 +59,26 @@ async fn after_9999_comes_10000_and_pages_order_by_number() {
     let service = platform.serve().await;
     for _ in 0..9_990_usize.div_ceil(450) {
         let bodies = (0..450).map(|n| service.create(some_task(&format!("filler {n}"))));
-        futures::stream::iter(bodies).buffer_unordered(64).for_each(async |answer| drop(answer.expect(200))).await;
+        futures::stream::iter(bodies)
+            .buffer_unordered(64)
+            .for_each(async |answer| drop(answer.expect(200)))
+            .await;
     }
     let last = service.create(some_task("past")).await.expect(200);
     let number: u64 = last.vtid()[10..].parse().unwrap();
     assert!(number >= 10_000, "{}", last.vtid());
     let page = service.get("/vtid/list?limit=1000").await.expect(200);
-    let numbers: Vec<u64> =
-        page.body["data"].as_array().unwrap().iter().map(|row| row["vtid"].as_str().unwrap()[10..].parse().unwrap()).collect();
-    assert_eq!(numbers, (number - 999..=number).rev().collect::<Vec<_>>(), "newest first, by number and not by text");
+    let numbers: Vec<u64> = page.body["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["vtid"].as_str().unwrap()[10..].parse().unwrap())
+        .collect();
+    assert_eq!(
+        numbers,
+        (number - 999..=number).rev().collect::<Vec<_>>(),
+        "newest first, by number and not by text"
+    );
     let year = &last.vtid()[..9];
     for number in [9_999, 10_000] {
         service.get(&format!("/vtid/{year}-{number}")).await.expect(200);

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use crate::support::service::{Service, platform, some_task};
 
 async fn created(service: &Service, metadata: &str) -> String {
-    let body = format!(r#"{{"taskFamily":"f","taskType":"t","description":"d","tenant":"t","metadata":{metadata}}}"#);
+    let body = format!(
+        r#"{{"taskFamily":"f","taskType":"t","description":"d","tenant":"t","metadata":{metadata}}}"#
+    );
     service.create(body).await.expect(200).vtid().to_owned()
 }
 
@@ -82,7 +84,9 @@ async fn every_transition_is_allowed_or_refused_as_the_contract_says() {
     ];
     for (from, allowed) in table {
         for to in ["pending", "active", "blocked", "complete", "cancelled"] {
-            let body = format!(r#"{{"taskFamily":"f","taskType":"t","description":"d","tenant":"t","status":"{from}"}}"#);
+            let body = format!(
+                r#"{{"taskFamily":"f","taskType":"t","description":"d","tenant":"t","status":"{from}"}}"#
+            );
             let task = service.create(body).await.expect(200);
             let answer = service.patch(task.vtid(), format!(r#"{{"status":"{to}"}}"#)).await;
             if allowed.split(' ').any(|word| word == to) {
@@ -127,13 +131,17 @@ async fn bad_patches_are_refused_and_change_nothing() {
         ("{}", vec![json!([])]),
         ("[]", vec![json!([])]),
         (r#"{"status":null}"#, vec![json!(["status"])]),
-        (r#"{"status":"done","assignedTo":7,"metadata":[],"tenant":"x"}"#, vec![json!(["status"]), json!(["assignedTo"]), json!(["metadata"]), json!(["tenant"])]),
+        (
+            r#"{"status":"done","assignedTo":7,"metadata":[],"tenant":"x"}"#,
+            vec![json!(["status"]), json!(["assignedTo"]), json!(["metadata"]), json!(["tenant"])],
+        ),
         (r#"{"parentVtid":"VTID-2026-0001","status":"active"}"#, vec![json!(["parentVtid"])]),
         (r#"{"metadata":{"a":{"b":1,"b":1}}}"#, vec![json!(["metadata", "a", "b"])]),
     ] {
         let answer = service.patch(&vtid, body).await.expect(400);
         assert_eq!(answer.body["error"], "Invalid payload");
-        let told: Vec<Value> = answer.body["detail"].as_array().unwrap().iter().map(|f| f["path"].clone()).collect();
+        let told: Vec<Value> =
+            answer.body["detail"].as_array().unwrap().iter().map(|f| f["path"].clone()).collect();
         assert_eq!(told.len(), paths.len(), "{}", answer.text);
         assert!(paths.iter().all(|path| told.contains(path)), "{}", answer.text);
     }
@@ -148,7 +156,10 @@ async fn the_task_must_exist_and_its_name_be_one() {
     service.create(some_task("only one")).await.expect(200);
     for vtid in ["VTID-2026-0777", "VTID-1999-0001", "VTID-2026-0000", "VTID-2026-9223372036854775808"] {
         let answer = service.patch(vtid, r#"{"status":"active"}"#).await.expect(404);
-        assert_eq!((&answer.body["error"], &answer.body["code"]), (&json!("VTID not found"), &json!("vtid_not_found")));
+        assert_eq!(
+            (&answer.body["error"], &answer.body["code"]),
+            (&json!("VTID not found"), &json!("vtid_not_found"))
+        );
     }
     for vtid in ["VTID-2026-1", "vtid-2026-0001", "VTID-2026-00001", "%00", "VTID-2026-0001%20", "x"] {
         let answer = service.patch(vtid, r#"{"status":"active"}"#).await.expect(400);

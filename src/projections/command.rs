@@ -68,7 +68,7 @@ async fn status(options: &PgConnectOptions, out: &mut impl Write) -> Result<(), 
     match known.mending {
         None => writeln!(out, "rebuild     none")?,
         Some((revision, to)) if to.is_empty() => {
-            writeln!(out, "rebuild     revision {revision}, at its start")?
+            writeln!(out, "rebuild     revision {revision}, at its start")?;
         }
         Some((revision, to)) => writeln!(out, "rebuild     revision {revision}, done up to {to}")?,
     }

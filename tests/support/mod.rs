@@ -2,10 +2,11 @@
 
 pub(crate) mod commands;
 pub(crate) mod generate;
-mod ledger;
+pub(crate) mod ledger;
 mod nats;
 mod postgres;
 pub(crate) mod probes;
+pub(crate) mod projection;
 pub(crate) mod service;
 
 use std::path::Path;
