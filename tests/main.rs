@@ -6,5 +6,6 @@ mod dev_crash;
 mod dev_servers;
 mod domain;
 mod log;
+mod oasis;
 mod simulation;
 mod support;
