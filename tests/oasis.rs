@@ -5,6 +5,8 @@ use std::time::Duration;
 use async_nats::HeaderMap;
 use async_nats::jetstream::{self, Context, stream::Stream};
 use clap::Parser;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use sqlx::Row;
 use tokio_util::sync::CancellationToken;
 use vtid_ledger::log::hold::read_hold;
@@ -139,11 +141,15 @@ async fn writes_go_on_while_nats_is_away_and_are_relayed_later() {
         nats.start().await;
         relay.reaches(20).await;
         for round in 1..=3 {
-            let (writing, ()) = tokio::join!(write(&writer, 200), async {
+            tokio::join!(write(&writer, 200), async {
+                if round > 1 {
+                    // Killed, so that it may lose what it has not synced.
+                    let pid = i32::try_from(nats.server().pid()).unwrap();
+                    kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+                }
                 nats.stop().await;
                 nats.start().await;
             });
-            drop(writing);
             relay.reaches(20 + 200 * round).await;
         }
         assert!(relay.handle.compare(Duration::from_secs(10)).await);
@@ -266,6 +272,39 @@ async fn another_stream_in_the_way_is_named() {
         let told = relay.handle.status().borrow().degraded().unwrap();
         assert!(told.contains("deny_delete is false, must be true"), "{told}");
     }
+}
+
+#[tokio::test]
+async fn a_record_of_a_later_version_stops_the_relay_and_is_named() {
+    let (ledger, nats) = (ledger().await, nats(NatsFlavor::Oldest).await);
+    let writer = ledger.writer(&ledger.log().await);
+    let relay = Relay::start(&ledger, nats.url()).await;
+    write(&writer, 4).await;
+    relay.reaches(4).await;
+    sqlx::raw_sql(
+        "insert into ledger.event (position, event_id, vtid, version, type, tenant, actor, actor_role, recorded_at, body)
+         select 5, gen_random_uuid(), 'VTID-2026-9999', 1, 'vtid-renamed', tenant, actor, actor_role, recorded_at,
+             replace(body, 'vtid-created', 'vtid-renamed')
+         from ledger.event where position = 4",
+    )
+    .execute(&mut ledger.connection().await)
+    .await
+    .unwrap();
+    let status = relay.handle.status();
+    let told = eventually("the record to be named", async || status.borrow().degraded()).await;
+    assert!(told.contains("position 5") && told.contains("vtid-renamed"), "{told}");
+    assert_eq!(status.borrow().position.get(), 4);
+}
+
+#[tokio::test]
+async fn a_cancelled_relay_ends_at_once() {
+    let (ledger, nats) = (ledger().await, nats(NatsFlavor::Oldest).await);
+    let writer = ledger.writer(&ledger.log().await);
+    let relay = Relay::start(&ledger, nats.url()).await;
+    write(&writer, 50).await;
+    let Relay { handle, _stop: stop } = relay;
+    drop(stop);
+    tokio::time::timeout(Duration::from_secs(20), handle.stopped()).await.expect("the relay to end");
 }
 
 /// Stands for the command line, until it is there.
