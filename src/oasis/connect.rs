@@ -30,12 +30,9 @@ pub struct NatsArgs {
 /// A setting by which no connection can ever be made.
 #[derive(Debug, thiserror::Error)]
 pub enum NatsSettingError {
-    /// Not a list of NATS URLs.
-    #[error("NATS_URL: {url:?} is not the address of a NATS server, such as nats://127.0.0.1:4222")]
-    Url {
-        /// What was given.
-        url: String,
-    },
+    /// Not a list of NATS URLs. The text is not repeated: it may hold a password.
+    #[error("NATS_URL: address {0} of the list is not one of a NATS server, such as nats://127.0.0.1:4222")]
+    Url(usize),
     /// The credentials can't be read.
     #[error("NATS_CREDENTIALS: {path}: {error}")]
     Credentials {
@@ -136,8 +133,11 @@ async fn options(args: &NatsArgs, name: &str) -> Result<ConnectOptions, NatsSett
 }
 
 fn servers(urls: &str) -> Result<Vec<ServerAddr>, NatsSettingError> {
-    let parse = |url: &str| url.parse().map_err(|_| NatsSettingError::Url { url: url.to_owned() });
-    urls.split(',').map(str::trim).map(parse).collect()
+    let parse = |(index, url): (usize, &str)| {
+        let url = Some(url.trim()).filter(|url| !url.is_empty());
+        url.and_then(|url| url.parse().ok()).ok_or(NatsSettingError::Url(index + 1))
+    };
+    urls.split(',').enumerate().map(parse).collect()
 }
 
 #[cfg(test)]
