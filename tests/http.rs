@@ -15,7 +15,11 @@ async fn unknown_routes_and_methods_are_told_in_the_one_form() {
     let service = platform.serve().await;
     for path in ["/", "/vtid", "/vtid/", "/vtid/list/", "/nothing", "/vtid/create/x", "//vtid/list"] {
         let answer = service.get(path).await.expect(404);
-        assert_eq!((&answer.body["ok"], &answer.body["error"]), (&json!(false), &json!("Not found")), "{path}");
+        assert_eq!(
+            (&answer.body["ok"], &answer.body["error"]),
+            (&json!(false), &json!("Not found")),
+            "{path}"
+        );
         assert_eq!(answer.header("content-type"), "application/json");
         assert!(!answer.header("x-request-id").is_empty());
     }
@@ -41,7 +45,8 @@ async fn every_answer_bears_a_request_id() {
     let platform = platform().await;
     let service = platform.serve().await;
     let with_id = |path: &str, id: &str| service.request(Method::GET, path).header("x-request-id", id);
-    for path in ["/vtid/health", "/readyz", "/vtid/list", "/vtid/VTID-2026-0001", "/nothing", "/vtid/create"] {
+    for path in ["/vtid/health", "/readyz", "/vtid/list", "/vtid/VTID-2026-0001", "/nothing", "/vtid/create"]
+    {
         let given = service.send(with_id(path, "abc:1/2.3-X_")).await;
         assert_eq!(given.header("x-request-id"), "abc:1/2.3-X_", "{path}");
         for bad in ["", "a b", "a,b", &"x".repeat(129)] {
@@ -54,8 +59,10 @@ async fn every_answer_bears_a_request_id() {
     let create = create.header("x-request-id", "the-one").header("traceparent", trace);
     let answer = service.send(create).await.expect(200);
     assert_eq!(answer.header("x-request-id"), "the-one");
-    let body: String =
-        sqlx::query_scalar("select body from ledger.event").fetch_one(&mut platform.connection().await).await.unwrap();
+    let body: String = sqlx::query_scalar("select body from ledger.event")
+        .fetch_one(&mut platform.connection().await)
+        .await
+        .unwrap();
     let record: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((&record["correlationid"], &record["traceparent"]), (&json!("the-one"), &json!(trace)));
     let line = eventually("the request's line", async || {
@@ -110,7 +117,8 @@ async fn without_nats_writes_and_reads_go_on_and_readyz_says_degraded() {
 
 /// Sends bytes as they are, and gives all that comes back.
 async fn raw(service: &Service, bytes: &[u8]) -> String {
-    let mut stream = tokio::net::TcpStream::connect(service.base().trim_start_matches("http://")).await.unwrap();
+    let mut stream =
+        tokio::net::TcpStream::connect(service.base().trim_start_matches("http://")).await.unwrap();
     stream.write_all(bytes).await.unwrap();
     let mut answer = Vec::new();
     let _ = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await;
@@ -121,7 +129,10 @@ async fn raw(service: &Service, bytes: &[u8]) -> String {
 async fn odd_requests_get_a_clear_answer() {
     let platform = platform().await;
     let service = platform.serve().await;
-    let million = format!("GET /vtid/list?{} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", "a=1&".repeat(1_000_000));
+    let million = format!(
+        "GET /vtid/list?{} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+        "a=1&".repeat(1_000_000)
+    );
     let answer = raw(&service, million.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 4"), "{}", answer.lines().next().unwrap_or_default());
     let nonsense = raw(&service, b"this is not HTTP\r\n\r\n").await;
@@ -142,7 +153,8 @@ async fn a_process_that_is_told_to_stop_answers_what_is_under_way_and_leaves() {
         "POST /vtid/create HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
-    let mut stream = tokio::net::TcpStream::connect(service.base().trim_start_matches("http://")).await.unwrap();
+    let mut stream =
+        tokio::net::TcpStream::connect(service.base().trim_start_matches("http://")).await.unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(&body.as_bytes()[..10]).await.unwrap();
     // Its head has surely been read once another request on a later connection was answered.
@@ -158,8 +170,10 @@ async fn a_process_that_is_told_to_stop_answers_what_is_under_way_and_leaves() {
     let answer = String::from_utf8(answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(service.ended().await.success());
-    let count: i64 =
-        sqlx::query_scalar("select count(*) from ledger.event").fetch_one(&mut platform.connection().await).await.unwrap();
+    let count: i64 = sqlx::query_scalar("select count(*) from ledger.event")
+        .fetch_one(&mut platform.connection().await)
+        .await
+        .unwrap();
     assert_eq!(count, 1);
 }
 

@@ -10,6 +10,7 @@ mod http;
 mod list;
 mod log;
 mod numbering;
+mod oasis;
 mod patch;
 mod projection;
 mod rebuild;

@@ -195,6 +195,11 @@ impl IntoResponse for ApiError {
                 response.headers_mut().insert(header::RETRY_AFTER, seconds);
             }
             Self::VtidNotFound(Some(position)) => answer::show_position(&mut response, position),
+            // The body was not read to its end, so no further request can follow on this connection; a caller that
+            // is not told so might send one into its closing.
+            Self::PayloadTooLarge | Self::UnsupportedMediaType(_) | Self::RequestTimeout => {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
             _ => {}
         }
         response

@@ -16,7 +16,7 @@ const RETRY_MOST: Duration = Duration::from_secs(2);
 /// Where NATS is, and who we are to it.
 #[derive(Debug, Clone, clap::Args)]
 pub struct NatsArgs {
-    /// NATS servers, separated by commas, such as nats://127.0.0.1:4222; tls:// asks for TLS
+    /// NATS servers, separated by commas; tls:// asks for TLS
     #[arg(long = "nats-url", env = "NATS_URL", hide_env_values = true, value_name = "URL")]
     pub url: Option<String>,
     /// The credentials file of a NATS user
@@ -41,12 +41,9 @@ pub enum NatsSettingError {
     /// No address was given.
     #[error("NATS_URL is not set")]
     Missing,
-    /// Not a list of NATS URLs.
-    #[error("NATS_URL: {url:?} is not the address of a NATS server, such as nats://127.0.0.1:4222")]
-    Url {
-        /// What was given.
-        url: String,
-    },
+    /// Not a list of NATS URLs. The text is not repeated: it may hold a password.
+    #[error("NATS_URL: address {0} of the list is not one of a NATS server, such as nats://127.0.0.1:4222")]
+    Url(usize),
     /// The credentials can't be read.
     #[error("NATS_CREDENTIALS: {path}: {error}")]
     Credentials {
@@ -148,8 +145,11 @@ async fn options(args: &NatsArgs, name: &str) -> Result<ConnectOptions, NatsSett
 
 fn servers(args: &NatsArgs) -> Result<Vec<ServerAddr>, NatsSettingError> {
     let urls = args.url.as_deref().filter(|urls| !urls.trim().is_empty()).ok_or(NatsSettingError::Missing)?;
-    let parse = |url: &str| url.parse().map_err(|_| NatsSettingError::Url { url: url.to_owned() });
-    urls.split(',').map(str::trim).map(parse).collect()
+    let parse = |(index, url): (usize, &str)| {
+        let url = Some(url.trim()).filter(|url| !url.is_empty());
+        url.and_then(|url| url.parse().ok()).ok_or(NatsSettingError::Url(index + 1))
+    };
+    urls.split(',').enumerate().map(parse).collect()
 }
 
 #[cfg(test)]
@@ -160,7 +160,7 @@ mod tests {
     fn one_server_or_several() {
         assert_eq!(servers(&NatsArgs::plain("nats://127.0.0.1:4222")).unwrap().len(), 1);
         assert_eq!(servers(&NatsArgs::plain("nats://a:4222, tls://b:4223,c")).unwrap().len(), 3);
-        for wrong in ["", " ", "nats://a:port"] {
+        for wrong in ["", "nats://a,,nats://b", "nats://a:port"] {
             assert!(servers(&NatsArgs::plain(wrong)).is_err(), "{wrong:?}");
         }
     }

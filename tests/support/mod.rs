@@ -12,8 +12,8 @@ pub(crate) mod service;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-pub(crate) use ledger::ledger;
-pub(crate) use nats::{NatsFlavor, nats, nats_with};
+pub(crate) use ledger::{TestLedger, ledger};
+pub(crate) use nats::{NatsFlavor, TestNats, nats, nats_with};
 pub(crate) use postgres::database;
 
 /// The program under test, which is also the guard of the servers.

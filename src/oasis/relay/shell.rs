@@ -161,9 +161,9 @@ impl Shell {
 
     async fn log_event(&mut self, event: FeedEvent) {
         let Some(follow) = self.feed.as_ref().map(|feed| feed.follow) else { return };
-        self.unreadable = None;
         match event {
             FeedEvent::Entries(ready) => {
+                self.unreadable = None;
                 let entries = ready.iter().map(known).collect();
                 self.ready.extend(ready);
                 self.feed_machine(Input::Entries { follow, entries }).await;
@@ -239,7 +239,6 @@ impl Shell {
             Output::SetHold { .. } => {}
             Output::Follow { follow, after } => {
                 self.ready.clear();
-                self.unreadable = None;
                 self.feed = Some(Feed::start(self.jobs.log.clone(), follow, after));
             }
             Output::Read { generation, position } => {

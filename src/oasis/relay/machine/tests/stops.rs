@@ -53,6 +53,15 @@ fn a_foreign_message_past_the_end_is_found_while_nothing_is_published() {
     assert_eq!(world.relays[0].holds, []);
 }
 
+/// The stream lost its last message and somebody else's took its place, unnoticed by the connection.
+#[test]
+fn the_last_proven_message_is_looked_at_again_and_again() {
+    let mut world = World::new(1, 9);
+    world.settle(World::caught_up);
+    world.stream.messages[8] = Found::Foreign;
+    world.settle(|world| state(world) == State::Stopped { sequence: at(9) });
+}
+
 #[test]
 fn a_hole_in_the_stream_is_not_passed() {
     let mut world = World::new(1, 6);
