@@ -40,7 +40,7 @@ impl<'a> Parameters<'a> {
         };
         match decode(raw_value) {
             _ if self.sent.get(index).is_some_and(Option::is_some) => {
-                self.fault(&name, "is given more than once")
+                self.fault(&name, "is given more than once");
             }
             None => self.fault(&name, NOT_DECODABLE),
             Some(value) => {
