@@ -1,4 +1,8 @@
 //! Settings, by flag and by environment; `--help` names every default.
+#![expect(
+    clippy::doc_markdown,
+    reason = "these comments are also the text of --help, which shows no Markdown"
+)]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;

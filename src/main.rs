@@ -15,7 +15,6 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one, once")]
 enum Command {
     Dev(dev::DevArgs),
     Serve(serve::ServeArgs),

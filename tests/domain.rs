@@ -149,7 +149,7 @@ fn the_largest_record_there_can_be_has_room() {
     let create = format!(
         r#"{{"taskFamily":"{f}","taskType":"{f}","description":"{d}","tenant":"{t}","status":"cancelled","assignedTo":"{a}","metadata":{{"m":"{m}"}}}}"#,
         f = "🚀".repeat(100),
-        d = format!("{}{}", "🚀".repeat(2_128), "\\\"".repeat(7_872)),
+        d = "🚀".repeat(2_128) + &"\\\"".repeat(7_872),
         t = "t".repeat(63),
         a = "🚀".repeat(200),
         m = "m".repeat(32 * 1024 - 8),

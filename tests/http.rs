@@ -198,3 +198,25 @@ async fn readyz_is_503_while_the_log_holds_an_event_that_this_version_does_not_k
     .await;
     assert!(answer.text.contains("vtid-moved"), "{}", answer.text);
 }
+
+#[tokio::test]
+async fn a_killed_process_leaves_all_that_it_acknowledged() {
+    let platform = platform().await;
+    let mut service = platform.serve().await;
+    let mut acknowledged = Vec::new();
+    for n in 0..50 {
+        acknowledged
+            .push(service.create(some_task(&format!("n {n}"))).await.expect(200).body["data"].clone());
+    }
+    service.kill();
+    let next = platform.serve().await;
+    for row in &acknowledged {
+        let read = next.get(&format!("/vtid/{}", row["vtid"].as_str().unwrap())).await.expect(200);
+        assert_eq!(read.body["data"], *row);
+    }
+    assert_eq!(next.create(some_task("after")).await.expect(200).position(), 51);
+    eventually("everything is published, once", async || {
+        (platform.stream_length().await == 51).then_some(())
+    })
+    .await;
+}

@@ -139,12 +139,12 @@ async fn a_task_is_patched_200_times_in_one_group_and_created_and_patched_in_one
     }
     // Whoever guesses the next number can patch it in the very group that creates it.
     let next = vtid.next();
-    let (created, patched) = tokio::join!(
+    let (made, after) = tokio::join!(
         writer.submit(some_create("guessed")),
         writer.submit(patch(next, r#"{"status":"active"}"#))
     );
-    assert_eq!(created.unwrap().task.vtid, next);
-    assert_eq!(patched.unwrap().task.version.get(), 2);
+    assert_eq!(made.unwrap().task.vtid, next);
+    assert_eq!(after.unwrap().task.version.get(), 2);
     let events = all_events(&mut ledger.connection().await).await;
     assert_eq!(events.len(), 203);
     let groups: i64 = sqlx::query("select count(distinct recorded_at) from ledger.event")

@@ -1,4 +1,8 @@
 //! `vtid-ledger oasis …`: the OASIS events on `JetStream`.
+#![expect(
+    clippy::doc_markdown,
+    reason = "some of these comments are also the text of --help, which shows no Markdown"
+)]
 
 use std::path::PathBuf;
 

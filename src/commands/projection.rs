@@ -1,4 +1,8 @@
 //! `vtid-ledger projection …`: the read models.
+#![expect(
+    clippy::doc_markdown,
+    reason = "some of these comments are also the text of --help, which shows no Markdown"
+)]
 
 use std::path::PathBuf;
 

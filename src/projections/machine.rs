@@ -181,7 +181,6 @@ impl CursorMachine {
             }
             (Phase::Applying { to, .. }, Input::Applied) => self.applied(to),
             // Another projector was faster: no failure, and no reason to wait.
-            (Phase::Applying { .. }, Input::LostRace) => self.load(),
             (
                 Phase::Reading { after } | Phase::Applying { from: after, .. },
                 Input::Unreadable { position, reason },

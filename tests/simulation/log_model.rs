@@ -87,7 +87,7 @@ impl LogModel {
     }
 
     pub(super) fn view(&self, head: Option<Cursor>) -> TurnView {
-        let held = self.hold.clone();
+        let hold = self.hold.clone();
         let tail = match head {
             None => TailView::FarBehind { next: None, head: self.head() },
             Some(head) if !self.holds(head) => TailView::OtherPast,
@@ -100,7 +100,7 @@ impl LogModel {
                 }
             }
         };
-        TurnView { held, tail }
+        TurnView { held: hold, tail }
     }
 
     /// The states as of a position.

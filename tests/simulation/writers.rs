@@ -434,7 +434,7 @@ impl World {
                 }
                 Some(Ok(_) | Err(WriteError::OutcomeUnknown)) | None => {}
                 Some(Err(error)) => {
-                    assert_eq!(versions, 0, "request {ticket} was told {error:?} and is in the log")
+                    assert_eq!(versions, 0, "request {ticket} was told {error:?} and is in the log");
                 }
             }
         }

@@ -53,7 +53,7 @@ impl TestLedger {
             limits: WriterLimits::default(),
             deadline: Duration::from_secs(20),
             operation_timeout: Duration::from_secs(5),
-            max_ahead: Duration::from_secs(60),
+            max_ahead: Duration::from_mins(1),
         }
     }
 

@@ -81,7 +81,7 @@ impl Platform {
         let address = addresses.recv_timeout(Duration::from_secs(30));
         let address =
             address.unwrap_or_else(|_| panic!("the ledger does not listen: {:?}", lines.lock().unwrap()));
-        let client = Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap();
+        let client = Client::builder().no_proxy().timeout(Duration::from_mins(1)).build().unwrap();
         Service { child, base: format!("http://{address}"), client, lines }
     }
 }
