@@ -30,7 +30,7 @@ impl AccessLog {
     }
 
     fn line(&self, route: &str, status: StatusCode, bytes: u64) {
-        let duration_ms = self.began.elapsed().as_secs_f64() * 1000.0;
+        let duration_ms = duration_ms(self.began);
         tracing::info!(
             method = self.method.as_str(),
             route,
@@ -45,7 +45,7 @@ impl AccessLog {
 impl Drop for AccessLog {
     fn drop(&mut self) {
         if !self.answered {
-            let duration_ms = self.began.elapsed().as_secs_f64() * 1000.0;
+            let duration_ms = duration_ms(self.began);
             tracing::info!(
                 method = self.method.as_str(),
                 duration_ms,
@@ -53,4 +53,10 @@ impl Drop for AccessLog {
             );
         }
     }
+}
+
+/// To the microsecond.
+fn duration_ms(began: Instant) -> f64 {
+    let micros = u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX);
+    f64::from(micros) / 1000.0
 }
