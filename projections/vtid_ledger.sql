@@ -99,3 +99,14 @@ begin
     end if;
     return 'moved';
 end $$;
+
+-- For the ledger's own role alone. Some platforms grant new tables in this schema to everybody by default.
+revoke all on "VtidLedger" from public;
+do $$
+declare
+    outsider text;
+begin
+    for outsider in select rolname from pg_roles where rolname in ('anon', 'authenticated') loop
+        execute format('revoke all on "VtidLedger" from %I', outsider);
+    end loop;
+end $$;

@@ -27,6 +27,12 @@ use crate::writer::shell::{self as writer, WriterOptions};
 
 /// Records kept in memory for the followers.
 const TAIL_BYTES: usize = 32 << 20;
+/// Connections of the projector's and relay's reads, and of LISTEN.
+const FOLLOWER_CONNECTIONS: u32 = 4;
+/// How long the first write waits for stream and ledger to be compared.
+const COMPARE_PATIENCE: Duration = Duration::from_secs(2);
+/// How often it is looked whether every part still runs.
+const PARTS_POLL: Duration = Duration::from_millis(500);
 /// Within this time requests under way are answered once the process is told to stop…
 const HTTP_GRACE: Duration = Duration::from_secs(7);
 /// … and within this time after it each other part has ended.
@@ -93,10 +99,12 @@ impl App {
         let listener = TcpListener::bind(address).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
         let readers = pool(database.clone(), tuning.read_connections);
+        // The followers' own, so that a flood of reads can't starve them. One of them is LISTEN's.
+        let followers = pool(database.clone(), FOLLOWER_CONNECTIONS);
         let ledger = schema::ledger_id(&readers).await.map_err(DatabaseError::from)?;
         tracing::info!(ledger = %ledger.0, %address, "starting");
 
-        let log = EventLog::new(readers.clone(), ledger, TAIL_BYTES);
+        let log = EventLog::new(followers.clone(), ledger, TAIL_BYTES);
         let [stop_http, stop_writer, stop_followers] = std::array::from_fn(|_| CancellationToken::new());
         let writer_options = WriterOptions {
             database: database.clone(),
@@ -108,11 +116,15 @@ impl App {
             operation_timeout: tuning.database_timeout(),
             max_ahead: tuning.clock_ahead_max(),
         };
-        let (handle, writer_status, writer) =
-            writer::spawn(writer_options, clock.clone(), log.clone(), stop_writer.clone());
         let (projector, projected) = Projector::new(log.clone(), &database);
         let relay_options = RelayOptions { stream, limits: Limits::default() };
         let relay = relay::spawn(log.clone(), nats, relay_options, stop_followers.clone());
+        // A restored database may lack what the stream has already: nothing is written before the two were compared.
+        if !relay.compare(COMPARE_PATIENCE).await {
+            tracing::warn!("NATS is away: the stream is not compared with the ledger yet");
+        }
+        let (handle, writer_status, writer) =
+            writer::spawn(writer_options, clock.clone(), log.clone(), stop_writer.clone());
         let watched = Watched {
             pool: pool(database, 1),
             clock: clock.clone(),
@@ -123,7 +135,7 @@ impl App {
         let (told, readiness) = watch::channel(Readiness::starting());
         let followers = vec![
             tokio::spawn(projector.run(stop_followers.clone())),
-            tokio::spawn(listen::listen(log, readers.clone(), stop_followers.clone())),
+            tokio::spawn(listen::listen(log, followers, stop_followers.clone())),
             tokio::spawn(watch_over(watched, told, stop_http.clone())),
         ];
         let limits = HttpLimits {
@@ -158,6 +170,14 @@ impl App {
     pub async fn until_ready(&self) {
         // The sender lives as long as the process; were it gone, there would be nothing to wait for.
         let _ = self.readiness.clone().wait_for(|readiness| readiness.obstacle.is_none()).await;
+    }
+
+    /// Returns if a part has ended by itself, which none does but by a bug: the process is of no use then.
+    pub async fn broken(&self) {
+        let parts = || [&self.http, &self.writer].into_iter().chain(&self.followers);
+        while !parts().any(JoinHandle::is_finished) {
+            tokio::time::sleep(PARTS_POLL).await;
+        }
     }
 
     /// Answers what is under way, and ends every part, within 10 seconds.

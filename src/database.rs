@@ -1,5 +1,6 @@
 //! The database that a process is given: whether it can be used, and bringing its schema up to date.
 
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnectOptions;
@@ -98,7 +99,8 @@ fn is_starting(error: &sqlx::Error) -> bool {
 
 /// Looks at what the server does by itself, without this service's own session settings.
 async fn check_settings(url: &str) -> Result<(), DatabaseError> {
-    let mut plain = PgConnection::connect(url).await?;
+    let plain = PgConnectOptions::from_str(url).map_err(DatabaseError::Url)?;
+    let mut plain = connect::connect(&plain).await?;
     let (fsync, synchronous_commit, encoding, version): (String, String, String, String) = sqlx::query_as(
         "select current_setting('fsync'), current_setting('synchronous_commit'),
                 current_setting('server_encoding'), current_setting('server_version_num')",

@@ -111,11 +111,11 @@ fn obstacle(
     if probe.is_none() {
         return Some(Obstacle::DatabaseAway);
     }
-    if let ProjectorState::Stopped { position, reason } = &projector.state
-        && relay.unreadable.is_some()
-    {
-        // Both followers stand before a record that this program can't read.
+    if let ProjectorState::Stopped { position, reason, unreadable: true } = &projector.state {
         return Some(Obstacle::UnknownEvent { position: *position, what: reason.clone() });
+    }
+    if let Some(what) = &relay.unreadable {
+        return Some(Obstacle::UnknownEvent { position: relay.position.next(), what: what.clone() });
     }
     (!started).then_some(Obstacle::Starting)
 }

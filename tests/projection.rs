@@ -99,7 +99,7 @@ async fn an_event_that_can_not_be_written_stops_it_and_a_rebuild_heals_it() {
     let stopped =
         projector.until("it stops", |status| matches!(status.state, ProjectorState::Stopped { .. })).await;
     assert_eq!(stopped.position, second.position, "what comes before is applied");
-    let ProjectorState::Stopped { position, reason } = stopped.state else { unreachable!() };
+    let ProjectorState::Stopped { position, reason, .. } = stopped.state else { unreachable!() };
     assert_eq!(position, Position::new(3));
     assert!(reason.contains("VtidLedger_pkey"), "{reason}");
     let reader = projected.reader(&projector);
@@ -127,7 +127,7 @@ async fn a_type_of_a_later_version_stops_it_by_name_and_those_before_are_applied
     let stopped =
         projector.until("it stops", |status| matches!(status.state, ProjectorState::Stopped { .. })).await;
     assert_eq!(stopped.position, Position::new(5));
-    let ProjectorState::Stopped { position, reason } = stopped.state else { unreachable!() };
+    let ProjectorState::Stopped { position, reason, .. } = stopped.state else { unreachable!() };
     assert_eq!(position, Position::new(6));
     assert!(reason.contains("vtid-renamed"), "{reason}");
 }

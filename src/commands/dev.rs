@@ -49,6 +49,9 @@ pub enum DevFailure {
     /// The ledger itself.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// A bug.
+    #[error(transparent)]
+    Broken(#[from] super::Broken),
     /// Signals can't be received, or our own program can't be found.
     #[error("{0}")]
     Machine(#[from] std::io::Error),
@@ -84,7 +87,5 @@ async fn run_on(servers: &DevServers, args: DevArgs) -> Result<(), DevFailure> {
     println!("PostgreSQL  {}", endpoints.postgres);
     println!("NATS        {}", endpoints.nats);
     println!("Ctrl-C stops all three; the data in {} stays.", servers.data().display());
-    let told = super::told_to_stop().await;
-    app.stop().await;
-    Ok(told?)
+    super::run_until_told(app).await
 }

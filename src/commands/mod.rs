@@ -8,6 +8,7 @@ pub mod serve;
 
 use std::process::ExitCode;
 
+use crate::app::App;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs a command on a runtime of its own; an error is told on standard error, with its causes.
@@ -35,6 +36,21 @@ fn fail(error: &dyn std::error::Error) -> ExitCode {
     }
     eprintln!("vtid-ledger: {told}");
     ExitCode::FAILURE
+}
+
+/// A part of the process ended by itself; the log says why.
+#[derive(Debug, thiserror::Error)]
+#[error("a part of the ledger ended by itself: see the log")]
+pub struct Broken;
+
+/// Waits for Ctrl-C or SIGTERM, or until `app` is broken, and stops it.
+async fn run_until_told<E: From<std::io::Error> + From<Broken>>(app: App) -> Result<(), E> {
+    let told = tokio::select! {
+        told = told_to_stop() => told.map_err(E::from),
+        () = app.broken() => Err(E::from(Broken)),
+    };
+    app.stop().await;
+    told
 }
 
 /// Waits for Ctrl-C or SIGTERM.

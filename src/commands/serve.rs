@@ -38,6 +38,9 @@ pub enum ServeError {
     /// Something that it needs.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// A bug.
+    #[error(transparent)]
+    Broken(#[from] super::Broken),
     /// Signals can't be received.
     #[error("signals: {0}")]
     Signal(#[from] std::io::Error),
@@ -58,7 +61,5 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     };
     let app = App::start(settings, Clock::system()).await?;
     tracing::info!(address = %app.address(), "serving; every caller may write: no token is asked for");
-    super::told_to_stop().await?;
-    app.stop().await;
-    Ok(())
+    super::run_until_told(app).await
 }

@@ -25,6 +25,12 @@ pub fn options(url: &str, application: &str) -> Result<PgConnectOptions, sqlx::E
             ("tcp_keepalives_count", "3"),
             ("statement_timeout", "0"),
             ("synchronous_commit", "on"),
+            // Each statement of ledger.append must see what was committed while it waited.
+            ("default_transaction_isolation", "read committed"),
+            ("default_transaction_read_only", "off"),
+            ("lock_timeout", "0"),
+            ("idle_in_transaction_session_timeout", "0"),
+            ("idle_session_timeout", "0"),
             ("search_path", "public"),
             ("timezone", "UTC"),
         ])

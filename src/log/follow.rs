@@ -14,6 +14,8 @@ use crate::domain::position::Position;
 
 /// Looks at least this often, should a notification be lost.
 const SLOW_POLL: Duration = Duration::from_secs(2);
+/// Longer than any look takes; after it the database counts as away.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Events of a batch at most: some 32 MiB were each as large as can be.
 pub const BATCH_EVENTS: u32 = 512;
 
@@ -42,16 +44,34 @@ impl Follower {
     /// [`ReadError`]; the cursor stays where it was.
     pub async fn next(&mut self) -> Result<Vec<Arc<Entry>>, ReadError> {
         loop {
-            // Seen before the look, so that what is heard of during the look wakes the wait below.
-            self.heard.borrow_and_update();
-            let batch = self.available().await?;
-            if let Some(last) = batch.last() {
-                self.cursor = Cursor::at(&last.recorded.event);
+            if let Some(batch) = self.next_within(SLOW_POLL).await? {
                 return Ok(batch);
             }
-            // The sender lives in the log that this follower holds, so it can't be gone; a time-out is the slow poll.
-            let _ = tokio::time::timeout(SLOW_POLL, self.heard.changed()).await;
         }
+    }
+
+    /// As [`Follower::next`], but none if nothing was there and nothing was heard of within `idle`, which does not
+    /// count what a look takes.
+    ///
+    /// # Errors
+    /// [`ReadError`]; the cursor stays where it was.
+    pub async fn next_within(&mut self, idle: Duration) -> Result<Option<Vec<Arc<Entry>>>, ReadError> {
+        // Seen before the look, so that what is heard of during the look wakes the wait below.
+        self.heard.borrow_and_update();
+        let mut batch = self.look().await?;
+        if batch.is_empty() {
+            // The sender lives in the log that this follower holds, so it can't be gone; a time-out is the slow poll.
+            let _ = tokio::time::timeout(idle.min(SLOW_POLL), self.heard.changed()).await;
+            batch = self.look().await?;
+        }
+        let Some(last) = batch.last() else { return Ok(None) };
+        self.cursor = Cursor::at(&last.recorded.event);
+        Ok(Some(batch))
+    }
+
+    async fn look(&self) -> Result<Vec<Arc<Entry>>, ReadError> {
+        let looked = tokio::time::timeout(LOOK_TIMEOUT, self.available()).await;
+        looked.unwrap_or(Err(ReadError::Database(sqlx::Error::PoolTimedOut)))
     }
 
     /// What there is now after the cursor, without waiting and without moving on.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures::TryStreamExt;
 use sqlx::{PgConnection, Row};
 
 use super::read::{ReadError, recorded};
@@ -136,7 +137,8 @@ pub async fn load_tasks(
         .iter()
         .map(|vtid| tasks.get(vtid).map_or(Version::ZERO, |task| task.version).to_i64())
         .collect();
-    let events = sqlx::query(
+    // Row by row: a task's whole stream need not fit into memory.
+    let mut events = sqlx::query(
         "select e.position, e.event_id, e.body
          from unnest($1::text[], $2::bigint[]) wanted (vtid, version)
          join ledger.event e on e.vtid = wanted.vtid and e.version > wanted.version
@@ -146,9 +148,9 @@ pub async fn load_tasks(
     .bind(&names)
     .bind(versions)
     .bind(at.to_i64())
-    .fetch_all(connection)
-    .await?;
-    for row in &events {
+    .fetch(connection);
+    while let Some(row) = events.try_next().await? {
+        let row = &row;
         let event = recorded(row, None)?.event;
         let task = evolve(tasks.remove(&event.vtid), &event).map_err(|error| {
             tracing::error!(%error, "a stream does not fold");

@@ -10,6 +10,7 @@ use super::append::{AppendReply, append};
 use super::head::{Head, read_head};
 use super::hold::{Hold, read_hold, set_hold};
 use super::load::{Loaded, Wanted, load};
+use super::lookup::event_id_at;
 use super::read::{ReadError, read_after};
 use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
@@ -25,6 +26,8 @@ const TAIL_EVENTS: u32 = 1024;
 pub struct TurnView {
     /// The hold, if one stands.
     pub held: Option<Hold>,
+    /// Whether the event that was asked about is in the log: the last of an append, so that all of it is.
+    pub went_in: bool,
     /// What comes after the remembered head.
     pub tail: TailView,
 }
@@ -81,15 +84,23 @@ impl Turn {
         Err(sqlx::Error::PoolTimedOut)
     }
 
-    /// What the log shows from `head` on; nothing can be appended by anybody else until the turn ends.
+    /// What the log shows from `head` on, and whether `unsettled` is in it; nothing can be appended by anybody else until the turn ends.
     ///
     /// # Errors
     /// [`ReadError`], of which [`ReadError::OtherPast`] is told by [`TailView`] instead.
-    pub async fn view(&mut self, head: Option<Cursor>) -> Result<TurnView, ReadError> {
+    pub async fn view(
+        &mut self,
+        head: Option<Cursor>,
+        unsettled: Option<Cursor>,
+    ) -> Result<TurnView, ReadError> {
         let hold = read_hold(&mut self.connection).await?;
+        let went_in = match unsettled {
+            Some(last) => event_id_at(&mut self.connection, last.position()).await? == last.id(),
+            None => false,
+        };
         let Some(cursor) = head else {
             let head = read_head(&mut self.connection).await?;
-            return Ok(TurnView { held: hold, tail: TailView::FarBehind { next: None, head } });
+            return Ok(TurnView { held: hold, went_in, tail: TailView::FarBehind { next: None, head } });
         };
         let tail = match read_after(&mut self.connection, cursor, TAIL_EVENTS).await {
             Ok(events) if events.len() < TAIL_EVENTS as usize => TailView::Moved(events),
@@ -98,9 +109,14 @@ impl Turn {
                 TailView::FarBehind { next, head: read_head(&mut self.connection).await? }
             }
             Err(ReadError::OtherPast { .. }) => TailView::OtherPast,
+            // What this program can't read it can't fold on either; whose append came next is told all the same.
+            Err(ReadError::Record { .. } | ReadError::Damaged(_)) => {
+                let next = event_id_at(&mut self.connection, cursor.position().next()).await?;
+                TailView::FarBehind { next, head: read_head(&mut self.connection).await? }
+            }
             Err(error) => return Err(error),
         };
-        Ok(TurnView { held: hold, tail })
+        Ok(TurnView { held: hold, went_in, tail })
     }
 
     /// Loads states within the turn.
@@ -176,8 +192,11 @@ fn is_lock_timeout(error: &sqlx::Error) -> bool {
 
 /// Ends sessions of this role that hold the lock and have waited for their client for over a second: a client that
 /// vanished between Execute and Sync would hold it, and its rows, without end.
+///
+/// Found by one statement and ended by another: within one, `PostgreSQL` may call the function on a session before it
+/// has looked whether that session is meant.
 async fn end_blockers(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let ended: Vec<i32> = sqlx::query_scalar(
+    let blockers: Vec<i32> = sqlx::query_scalar(
         "select a.pid
          from pg_locks l join pg_stat_activity a on a.pid = l.pid
          where l.locktype = 'advisory' and l.granted
@@ -186,13 +205,17 @@ async fn end_blockers(connection: &mut PgConnection) -> Result<(), sqlx::Error> 
            and l.objsubid = 1
            and a.pid <> pg_backend_pid() and a.usename = current_user
            and a.wait_event_type = 'Client' and a.state in ('active', 'idle in transaction', 'idle in transaction (aborted)')
-           and a.state_change < clock_timestamp() - interval '1 second'
-           and pg_terminate_backend(a.pid)",
+           and a.state_change < clock_timestamp() - interval '1 second'",
     )
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await?;
-    if !ended.is_empty() {
-        tracing::warn!(pids = ?ended, "ended sessions that held the append lock while waiting for their client");
+    if blockers.is_empty() {
+        return Ok(());
     }
+    tracing::warn!(pids = ?blockers, "ending sessions that hold the append lock while they wait for their client");
+    sqlx::query("select pg_terminate_backend(blocker) from unnest($1::integer[]) blocker")
+        .bind(blockers)
+        .execute(connection)
+        .await?;
     Ok(())
 }

@@ -186,10 +186,10 @@ impl CursorMachine {
                 Input::Unreadable { position, reason },
             ) => {
                 let good = position.get().saturating_sub(after.position().next().get());
-                self.narrow(now, after, u32::try_from(good).unwrap_or(u32::MAX), reason)
+                self.narrow(now, after, u32::try_from(good).unwrap_or(u32::MAX), (reason, true))
             }
             (Phase::Applying { from, events, .. }, Input::Refused { reason }) => {
-                self.narrow(now, from, events / 2, reason)
+                self.narrow(now, from, events / 2, (reason, false))
             }
             (Phase::Reading { .. } | Phase::Applying { .. }, Input::OtherPast(cursor)) => {
                 self.status.state = ProjectorState::OtherPast { position: cursor.position() };
@@ -250,14 +250,21 @@ impl CursorMachine {
 
     /// An event after `after` can't be applied: applies the `good` ones before it first, so that the event which
     /// stops the projector is the next one.
-    fn narrow(&mut self, now: Duration, after: Cursor, good: u32, reason: String) -> Vec<Output> {
+    fn narrow(
+        &mut self,
+        now: Duration,
+        after: Cursor,
+        good: u32,
+        (reason, unreadable): (String, bool),
+    ) -> Vec<Output> {
         self.max_events = good.clamp(1, MAX_BATCH);
         if good > 0 {
             let mut outputs = vec![Output::Forget];
             outputs.extend(self.read(after));
             return outputs;
         }
-        self.status.state = ProjectorState::Stopped { position: after.position().next(), reason };
+        let position = after.position().next();
+        self.status.state = ProjectorState::Stopped { position, reason, unreadable };
         self.wait(now, None)
     }
 

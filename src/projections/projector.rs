@@ -180,11 +180,9 @@ impl<'a> Shell<'a> {
     }
 
     async fn read(&mut self, after: Cursor, max_events: u32) -> Input {
-        let Ok(next) = timeout(IDLE_AFTER, self.next_batch(after, max_events)).await else {
-            return Input::Idle;
-        };
-        match next {
-            Ok(batch) => {
+        match self.next_batch(after, max_events).await {
+            Ok(None) => Input::Idle,
+            Ok(Some(batch)) => {
                 self.batch = batch;
                 let events = u32::try_from(self.batch.len()).unwrap_or(u32::MAX);
                 match self.batch.last() {
@@ -197,20 +195,28 @@ impl<'a> Shell<'a> {
         }
     }
 
-    async fn next_batch(&mut self, after: Cursor, max_events: u32) -> Result<Vec<Arc<Entry>>, ReadError> {
+    async fn next_batch(
+        &mut self,
+        after: Cursor,
+        max_events: u32,
+    ) -> Result<Option<Vec<Arc<Entry>>>, ReadError> {
         if max_events < MAX_BATCH {
             // Something among the next events can't be read or applied: read no further than asked for.
             let mut connection = self.log.pool().acquire().await?;
             let events = read_after(&mut connection, after, max_events).await?;
             if !events.is_empty() {
-                return Ok(events.into_iter().map(|recorded| Arc::new(Entry::read(recorded))).collect());
+                return Ok(Some(
+                    events.into_iter().map(|recorded| Arc::new(Entry::read(recorded))).collect(),
+                ));
             }
         }
         if self.follower.cursor() != after {
             self.follower = self.log.follow(after);
         }
-        let mut batch = self.follower.next().await?;
-        batch.truncate(usize::try_from(max_events).unwrap_or(usize::MAX));
+        let mut batch = self.follower.next_within(IDLE_AFTER).await?;
+        if let Some(batch) = &mut batch {
+            batch.truncate(usize::try_from(max_events).unwrap_or(usize::MAX));
+        }
         Ok(batch)
     }
 
@@ -255,7 +261,7 @@ fn unreadable(error: ReadError) -> Input {
 async fn confirm_and_hold(options: &PgConnectOptions, cursor: Cursor) -> Result<(), ReadError> {
     let mut turn =
         Turn::open(connect(&options.clone().options([("synchronous_commit", "on")])).await?).await?;
-    if turn.view(Some(cursor)).await?.tail == TailView::OtherPast {
+    if turn.view(Some(cursor), None).await?.tail == TailView::OtherPast {
         let position = cursor.position();
         let reason = format!("the log does not hold the event that was at position {position}");
         tracing::error!(reason, "the ledger lost history: nothing is written until an operator decides");

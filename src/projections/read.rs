@@ -23,6 +23,8 @@ const BEHIND_AFTER: Duration = Duration::from_secs(2);
 const SLOW_POLL: Duration = Duration::from_millis(100);
 /// Before the next look, where what this process knows turned out to be wrong.
 const SHORT_PAUSE: Duration = Duration::from_millis(20);
+/// How much longer than its deadline the last look may take.
+const LOOK_GRACE: Duration = Duration::from_secs(1);
 /// Longer than a look takes; after it the database counts as away.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -121,7 +123,8 @@ impl Reader {
                 let mut connection = self.pool.acquire().await?;
                 question.ask(&mut connection).await
             };
-            let shown = timeout(LOOK_TIMEOUT, look).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+            let limit = LOOK_TIMEOUT.min(deadline.saturating_duration_since(Instant::now()) + LOOK_GRACE);
+            let shown = timeout(limit, look).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
             if shown.position >= at_least {
                 self.seen.fetch_max(shown.position.get(), Ordering::Relaxed);
                 return Ok(shown);

@@ -36,6 +36,8 @@ pub enum ProjectorState {
         position: Position,
         /// Why it can't be applied.
         reason: String,
+        /// This program can't read it: the process is not ready.
+        unreadable: bool,
     },
     /// Code of a later revision projects or rebuilds; this process only watches.
     Superseded {
@@ -54,7 +56,7 @@ impl ProjectorState {
             Self::OtherPast { position } => {
                 Some(format!("the log does not hold the event that was at position {position}"))
             }
-            Self::Stopped { position, reason } => {
+            Self::Stopped { position, reason, .. } => {
                 Some(format!("the event at position {position} can't be projected: {reason}"))
             }
             Self::Superseded { revision } => {

@@ -21,7 +21,22 @@ pub struct Submission {
 #[derive(Clone)]
 pub struct WriterHandle {
     queue: mpsc::Sender<Submission>,
-    acknowledged: Arc<AtomicU64>,
+    acknowledged: Acknowledged,
+}
+
+/// The highest position that the writer has acknowledged. Kept by the writer alone, which knows when the ledger has
+/// lost history and with it what was acknowledged.
+#[derive(Debug, Clone, Default)]
+pub struct Acknowledged(Arc<AtomicU64>);
+
+impl Acknowledged {
+    pub(super) fn raise_to(&self, position: Position) {
+        self.0.fetch_max(position.get(), Ordering::AcqRel);
+    }
+
+    pub(super) fn forget(&self) {
+        self.0.store(0, Ordering::Release);
+    }
 }
 
 impl WriterHandle {
@@ -29,7 +44,12 @@ impl WriterHandle {
     #[must_use]
     pub fn new(capacity: usize) -> (Self, mpsc::Receiver<Submission>) {
         let (queue, submissions) = mpsc::channel(capacity);
-        (Self { queue, acknowledged: Arc::default() }, submissions)
+        (Self { queue, acknowledged: Acknowledged::default() }, submissions)
+    }
+
+    /// For the writer, to keep.
+    pub(super) fn acknowledgements(&self) -> Acknowledged {
+        self.acknowledged.clone()
     }
 
     /// Has the command decided and its events appended. Answers within the writer's deadline, whatever the
@@ -41,14 +61,12 @@ impl WriterHandle {
         let (answer, answered) = oneshot::channel();
         self.queue.try_send(Submission { command, answer }).map_err(|_| WriteError::Unavailable)?;
         // The writer answers everything that it took before it ends; if it was torn down, nobody knows.
-        let accepted = answered.await.unwrap_or(Err(WriteError::OutcomeUnknown))?;
-        self.acknowledged.fetch_max(accepted.task.position.get(), Ordering::AcqRel);
-        Ok(accepted)
+        answered.await.unwrap_or(Err(WriteError::OutcomeUnknown))
     }
 
     /// The highest position that this process has acknowledged to a caller: what its reads must show.
     #[must_use]
     pub fn acknowledged(&self) -> Position {
-        Position::new(self.acknowledged.load(Ordering::Acquire))
+        Position::new(self.acknowledged.0.load(Ordering::Acquire))
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::PgConnection;
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError};
-use sqlx::{Connection, PgConnection};
 use tokio::time::timeout;
 
 use super::machine::{Attempt, Closing, Failure, Input};
@@ -88,9 +88,8 @@ impl Operations {
         let outcome = outcome(timeout(limit, appending).await);
         if outcome != Err(Failure::Unknown) {
             self.state = State::Connected(connection);
-        } else if let Err(error) = connection.close_hard().await {
-            tracing::debug!(%error, "closing a connection whose append is unknown");
         }
+        // Else it is dropped, which closes the socket at once: a peer that takes no bytes can't hold us up.
         Input::Appended(attempt, outcome)
     }
 
@@ -110,6 +109,7 @@ impl Operations {
         &mut self,
         attempt: Attempt,
         head: Option<Cursor>,
+        unsettled: Option<Cursor>,
         delay: Duration,
     ) -> Input {
         tokio::time::sleep(delay).await;
@@ -117,7 +117,7 @@ impl Operations {
         let opening = async {
             let connection = self.take_connection().await?;
             let mut turn = Turn::open(connection).await?;
-            let view = turn.view(head).await?;
+            let view = turn.view(head, unsettled).await?;
             self.state = State::InTurn(turn);
             Ok::<TurnView, ReadError>(view)
         };
@@ -217,10 +217,11 @@ fn meaning(code: &str, constraint: Option<&str>) -> Failure {
     match (code, constraint) {
         ("23505", Some("event_position")) => Failure::NotTheHead,
         ("23505", _) | (_, Some("event_follows_predecessor")) => Failure::Conflict,
-        // The session is being ended: perhaps after its commit.
-        ("57P01" | "57P02" | "57P03" | "57P05", _) => Failure::Unknown,
         _ if ["22", "23", "42", "54", "P0"].iter().any(|class| code.starts_with(class)) => Failure::Refused,
-        _ => Failure::NotWritten,
+        ("57014", _) => Failure::NotWritten,
+        _ if ["25", "40", "53", "55"].iter().any(|class| code.starts_with(class)) => Failure::NotWritten,
+        // The session is being ended, perhaps after its commit; or something between us and the database speaks.
+        _ => Failure::Unknown,
     }
 }
 
@@ -238,6 +239,8 @@ mod tests {
             ("23514", Some("event_body_size"), Failure::Refused),
             ("22021", None, Failure::Refused),
             ("57P01", None, Failure::Unknown),
+            ("08P01", None, Failure::Unknown),
+            ("XX000", None, Failure::Unknown),
             ("57014", None, Failure::NotWritten),
             ("53100", None, Failure::NotWritten),
             ("40001", None, Failure::NotWritten),

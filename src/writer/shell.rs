@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{Accepted, WriteError};
-use super::handle::{Submission, WriterHandle};
+use super::handle::{Acknowledged, Submission, WriterHandle};
 use super::machine::{Alarm, Input, Now, Output, Submitted, Ticket, Writer, WriterLimits};
 use super::operations::Operations;
 use crate::clock::Clock;
@@ -58,6 +58,7 @@ pub fn spawn(
     let shell = Shell {
         machine: Writer::new(log.ledger(), options.limits.clone()),
         begun: Instant::now(),
+        acknowledged: handle.acknowledgements(),
         tickets: BTreeMap::new(),
         next_ticket: 0,
         deadline_ms: u64::try_from(options.deadline.as_millis()).unwrap_or(u64::MAX),
@@ -73,6 +74,7 @@ pub fn spawn(
 struct Shell {
     machine: Writer,
     begun: Instant,
+    acknowledged: Acknowledged,
     tickets: BTreeMap<Ticket, oneshot::Sender<Result<Accepted, WriteError>>>,
     next_ticket: Ticket,
     deadline_ms: u64,
@@ -99,11 +101,11 @@ impl Shell {
                     self.operations = Some(operations);
                     input
                 }
+                _ = tick.tick() => Input::Tick,
                 count = submissions.recv_many(&mut arrived, SUBMISSIONS), if open => {
                     open = count > 0;
                     Input::Submit(self.ticketed(&mut arrived))
                 }
-                _ = tick.tick() => Input::Tick,
                 () = stop.cancelled(), if open && !submissions.is_closed() => {
                     submissions.close();
                     continue;
@@ -140,13 +142,19 @@ impl Shell {
     fn perform(&mut self, output: Output) {
         match output {
             Output::Answer(ticket, answer) => {
+                if let Ok(accepted) = &answer {
+                    self.acknowledged.raise_to(accepted.task.position);
+                }
                 if let Some(caller) = self.tickets.remove(&ticket) {
                     // A caller that has gone away needs no answer.
                     let _ = caller.send(answer);
                 }
             }
             Output::HandOver(entries) => self.log.hand_over(entries),
-            Output::ForgetTail => self.log.forget_tail(),
+            Output::ForgetTail => {
+                self.log.forget_tail();
+                self.acknowledged.forget();
+            }
             Output::Alarm(alarm) => sound(&alarm),
             operation => self.begin(operation),
         }
@@ -164,8 +172,8 @@ impl Shell {
                 Output::LoadInTurn(attempt, wanted, at) => operations.load_in_turn(attempt, wanted, at).await,
                 Output::Append(attempt, head, entries) => operations.append(attempt, head, entries).await,
                 Output::LookAtHead(attempt, head) => operations.look_at_head(attempt, head).await,
-                Output::OpenTurn { attempt, head, delay_ms } => {
-                    operations.open_turn(attempt, head, Duration::from_millis(delay_ms)).await
+                Output::OpenTurn { attempt, head, unsettled, delay_ms } => {
+                    operations.open_turn(attempt, head, unsettled, Duration::from_millis(delay_ms)).await
                 }
                 Output::CloseTurn(attempt, closing) => operations.close_turn(attempt, closing).await,
                 Output::Answer(..) | Output::HandOver(_) | Output::ForgetTail | Output::Alarm(_) => {

@@ -86,7 +86,7 @@ impl LogModel {
         head
     }
 
-    pub(super) fn view(&self, head: Option<Cursor>) -> TurnView {
+    pub(super) fn view(&self, head: Option<Cursor>, unsettled: Option<Cursor>) -> TurnView {
         let hold = self.hold.clone();
         let tail = match head {
             None => TailView::FarBehind { next: None, head: self.head() },
@@ -100,7 +100,8 @@ impl LogModel {
                 }
             }
         };
-        TurnView { held: hold, tail }
+        let went_in = unsettled.is_some_and(|last| self.holds(last));
+        TurnView { held: hold, went_in, tail }
     }
 
     /// The states as of a position.

@@ -101,7 +101,7 @@ impl Jobs {
     async fn try_hold(&self, position: Position, id: Uuid, seen: Seen) -> Result<bool, ReadError> {
         let connection = self.log.pool().acquire().await?.detach();
         let mut turn = Turn::open(connection).await?;
-        let view = turn.view(Some(Cursor::At { position, id })).await?;
+        let view = turn.view(Some(Cursor::At { position, id }), None).await?;
         let lost = view.tail == TailView::OtherPast;
         let stands = view.held.is_some_and(|hold| hold.position <= position);
         if !lost || stands || !self.still_seen(position, id, seen).await {

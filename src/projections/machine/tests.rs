@@ -106,7 +106,8 @@ fn an_unreadable_event_stops_it_once_those_before_are_in() {
     machine.handle(NOW, Input::Read { to: at(5), events: 2 });
     machine.handle(NOW, Input::Applied);
     pause(&machine.handle(NOW, unreadable()));
-    let stopped = ProjectorState::Stopped { position: Position::new(6), reason: "odd".to_owned() };
+    let stopped =
+        ProjectorState::Stopped { position: Position::new(6), reason: "odd".to_owned(), unreadable: true };
     assert_eq!(machine.status(), &ProjectorStatus { position: Position::new(5), state: stopped.clone() });
     machine.handle(NOW, Input::Woken);
     let alone = Output::Read { after: at(5), max_events: 1 };
@@ -127,7 +128,8 @@ fn a_refused_batch_is_halved_until_the_culprit_stands_alone() {
         machine.handle(NOW, Input::Read { to: at(3 + u64::from(half)), events: half });
     }
     pause(&machine.handle(NOW, refused()));
-    let stopped = ProjectorState::Stopped { position: Position::new(4), reason: "no".to_owned() };
+    let stopped =
+        ProjectorState::Stopped { position: Position::new(4), reason: "no".to_owned(), unreadable: false };
     assert_eq!(machine.status().state, stopped);
 }
 

@@ -76,6 +76,9 @@ pub(super) struct Decided {
     pub(super) head: Cursor,
     /// The head once the entries are in.
     pub(super) next_head: Head,
+    /// An append of these very entries had no answer: it may be in, or may yet go in. Stays true until a turn has
+    /// shown that another append took their place.
+    pub(super) maybe_sent: bool,
 }
 
 impl Decided {
@@ -91,6 +94,16 @@ impl Decided {
             _ => WriteError::Unavailable,
         };
         self.verdicts.iter_mut().map(|(pending, verdict)| (pending, told(verdict))).collect()
+    }
+
+    /// The whole group is answered with `error`, save those whose events may be in the log or yet go in.
+    pub(super) fn refused(self, error: &WriteError) -> Vec<(Pending, Verdict)> {
+        let maybe_sent = self.maybe_sent;
+        let told = |verdict: Verdict| match verdict {
+            Ok(accepted) if maybe_sent && !accepted.replayed => Err(WriteError::OutcomeUnknown),
+            _ => Err(error.clone()),
+        };
+        self.verdicts.into_iter().map(|(pending, verdict)| (pending, told(verdict))).collect()
     }
 }
 
@@ -141,7 +154,7 @@ pub(super) fn decide_group(
         (pending, verdict)
     });
     let verdicts = verdicts.collect();
-    Decided { verdicts, entries: run.entries, head: head.cursor, next_head: run.head }
+    Decided { verdicts, entries: run.entries, head: head.cursor, next_head: run.head, maybe_sent: false }
 }
 
 struct Run {

@@ -90,13 +90,16 @@ pub enum Output {
     Append(Attempt, Cursor, Vec<Arc<Entry>>),
     /// Look whether the head is still this; answer with [`Input::HeadSeen`].
     LookAtHead(Attempt, Cursor),
-    /// Open a turn after a pause, and look at the log from the remembered head on (none: at the head alone); answer
+    /// Open a turn after a pause, and look at the log from the remembered head on (none: at the head alone), and for the
+    /// unsettled event; answer
     /// with [`Input::TurnOpened`].
     OpenTurn {
         /// Which.
         attempt: Attempt,
         /// The remembered head.
         head: Option<Cursor>,
+        /// The last event of an append that did not simply succeed.
+        unsettled: Option<Cursor>,
         /// The pause.
         delay_ms: u64,
     },

@@ -116,7 +116,7 @@ impl Writer {
     pub fn handle(&mut self, now: Now, input: Input) -> Vec<Output> {
         let mut out = Vec::new();
         match input {
-            Input::Start => self.start(&mut out),
+            Input::Start => {}
             Input::Submit(submitted) => {
                 for submitted in submitted {
                     self.submit(submitted, &mut out);
@@ -139,7 +139,7 @@ impl Writer {
                 match (std::mem::replace(&mut self.phase, Phase::Idle), outcome) {
                     (Phase::Appending(decided), Ok(())) => self.went_in(decided, &mut out),
                     (Phase::Appending(decided), Err(failure)) => {
-                        self.open_turn(Unsettled::Append(decided, failure), &mut out);
+                        self.open_turn(Unsettled::append(decided, failure), &mut out);
                     }
                     (other, _) => self.phase = other,
                 }
@@ -178,12 +178,6 @@ impl Writer {
         self.head
     }
 
-    fn start(&mut self, out: &mut Vec<Output>) {
-        if self.phase == Phase::Idle {
-            self.open_turn(Unsettled::Undecided(Vec::new()), out);
-        }
-    }
-
     fn submit(&mut self, submitted: Submitted, out: &mut Vec<Output>) {
         let Submitted { ticket, command, seed, deadline_ms } = submitted;
         let bytes = command.approximate_bytes();
@@ -197,15 +191,19 @@ impl Writer {
         self.queue.push_back(Pending { ticket, command, seed, deadline_ms, bytes, answered: false });
     }
 
-    /// Takes the next group, if nothing is under way.
+    /// Takes the next group, if nothing is under way. Without a head, looks for it first, whether somebody waits or not.
     fn begin_group(&mut self, now: Now, out: &mut Vec<Output>) {
-        if self.phase != Phase::Idle || self.queue.is_empty() {
+        if self.phase != Phase::Idle {
             return;
         }
         let Some(head) = self.head else {
-            self.open_turn(Unsettled::Undecided(Vec::new()), out);
+            let group = self.take_group();
+            self.open_turn(Unsettled::Undecided(group), out);
             return;
         };
+        if self.queue.is_empty() {
+            return;
+        }
         let group = self.take_group();
         let missing = wanted(&group, |vtid| self.cache.contains(vtid));
         let knowledge = self.known(&group);

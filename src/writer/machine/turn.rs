@@ -41,7 +41,7 @@ pub(super) enum Turning {
     /// Our events were there: closing with a write. Then this is the rest of the log.
     Confirming(Decided, After),
     /// Closing with the hold.
-    Holding(Vec<Pending>),
+    Holding(Unsettled),
     /// Closing without a write; then these are the answers.
     Ending(Vec<(Pending, Verdict)>),
 }
@@ -59,11 +59,12 @@ impl Turning {
     /// Each command, and what its caller is told should its deadline pass now.
     pub(super) fn under_way(&mut self) -> Vec<(&mut Pending, WriteError)> {
         match self {
-            Self::Opening(Unsettled::Undecided(group)) | Self::Loading(group, _) | Self::Holding(group) => {
-                unsent(group)
-            }
-            Self::Opening(Unsettled::Append(decided, failure)) => {
-                decided.pendings(*failure == Failure::Unknown)
+            Self::Opening(Unsettled::Undecided(group))
+            | Self::Holding(Unsettled::Undecided(group))
+            | Self::Loading(group, _) => unsent(group),
+            Self::Opening(Unsettled::Append(decided, _)) | Self::Holding(Unsettled::Append(decided, _)) => {
+                let sent = decided.maybe_sent;
+                decided.pendings(sent)
             }
             Self::Appending(decided) | Self::Confirming(decided, _) => decided.pendings(true),
             Self::Ending(verdicts) => {
@@ -81,8 +82,14 @@ impl Writer {
             0 => 0,
             n => PAUSE_MAX_MS.min(PAUSE_MS << n.min(16)),
         };
+        let last = match &unsettled {
+            Unsettled::Undecided(_) => None,
+            Unsettled::Append(decided, _) => {
+                decided.entries.last().map(|entry| Cursor::at(&entry.recorded.event))
+            }
+        };
         self.phase = Phase::Turning(Turning::Opening(unsettled));
-        out.push(Output::OpenTurn { attempt, head, delay_ms });
+        out.push(Output::OpenTurn { attempt, head, unsettled: last, delay_ms });
     }
 
     fn reopen_turn(&mut self, unsettled: Unsettled, out: &mut Vec<Output>) {
@@ -98,13 +105,13 @@ impl Writer {
                 return;
             }
         };
-        let Some(TurnView { held, tail }) = view else {
+        let Some(TurnView { held, went_in, tail }) = view else {
             self.reopen_turn(unsettled, out);
             return;
         };
         match unsettled {
             // It had gone in. That holds whatever else has happened since.
-            Unsettled::Append(decided, _) if decided.came_next(tail.next()) => {
+            Unsettled::Append(decided, _) if went_in => {
                 let after = match tail {
                     TailView::Moved(mut events) => {
                         After::Events(events.split_off(decided.entries.len().min(events.len())))
@@ -113,6 +120,10 @@ impl Writer {
                     TailView::OtherPast => After::Events(Vec::new()),
                 };
                 self.close_turn(Turning::Confirming(decided, after), Closing::Confirm, out);
+            }
+            // Its first event is there and its last is not: the log was cut in the middle of what it had taken whole.
+            Unsettled::Append(decided, failure) if held.is_none() && decided.came_next(tail.next()) => {
+                self.lost_history(Unsettled::Append(decided, failure), out);
             }
             unsettled => self.settle(now, unsettled, held.is_some(), tail, out),
         }
@@ -125,11 +136,14 @@ impl Writer {
                 if tail == TailView::OtherPast {
                     self.forget_the_log(out);
                 }
-                let told = |pending| (pending, Err(WriteError::LedgerBehind));
-                let verdicts = unsettled.into_group().into_iter().map(told).collect();
+                if let TailView::FarBehind { head, .. } = tail {
+                    self.cache.clear();
+                    self.head = Some(head);
+                }
+                let verdicts = unsettled.refused(&WriteError::LedgerBehind);
                 self.close_turn(Turning::Ending(verdicts), Closing::End, out);
             }
-            (TailView::OtherPast, unsettled) => self.lost_history(unsettled.into_group(), out),
+            (TailView::OtherPast, unsettled) => self.lost_history(unsettled, out),
             (TailView::Moved(events), Unsettled::Append(decided, failure)) if events.is_empty() => {
                 self.settle_unmoved(now, decided, failure, out);
             }
@@ -148,15 +162,23 @@ impl Writer {
     /// Nothing was appended since, by us or anybody else: the failure itself says what to do.
     fn settle_unmoved(&mut self, now: Now, decided: Decided, failure: Failure, out: &mut Vec<Output>) {
         match failure {
-            // The old statement may still be on its way: the same events again, so that at most one of the two goes in.
-            Failure::Unknown | Failure::NotWritten | Failure::NotTheHead | Failure::Held => {
-                self.append_in_turn(decided, out);
-            }
             Failure::TimeRefused => {
                 out.push(Output::Alarm(Alarm::TimeRefused));
-                let told = |pending| (pending, Err(WriteError::Unavailable));
-                let verdicts = decided.into_group().into_iter().map(told).collect();
-                self.close_turn(Turning::Ending(verdicts), Closing::End, out);
+                self.close_turn(
+                    Turning::Ending(decided.refused(&WriteError::Unavailable)),
+                    Closing::End,
+                    out,
+                );
+            }
+            // The old statement may still be on its way: the same events again, so that at most one of the two goes in.
+            Failure::Unknown | Failure::NotWritten | Failure::NotTheHead | Failure::Held
+                if decided.maybe_sent =>
+            {
+                self.append_in_turn(decided, out);
+            }
+            // Surely not written: decide anew, without those that were told so meanwhile.
+            Failure::Unknown | Failure::NotWritten | Failure::NotTheHead | Failure::Held => {
+                self.decide_in_turn(now, decided.into_group(), out);
             }
             Failure::Conflict if !self.conflicted => {
                 // Our states do not know of what the log holds: forget them, load again.
@@ -172,7 +194,7 @@ impl Writer {
     fn halve(&mut self, now: Now, mut group: Vec<Pending>, out: &mut Vec<Output>) {
         group.retain(|pending| !pending.answered);
         if group.len() <= 1 {
-            out.push(Output::Alarm(Alarm::CommandRefused));
+            out.extend(group.first().map(|_| Output::Alarm(Alarm::CommandRefused)));
             let verdicts = group.into_iter().map(|pending| (pending, Err(WriteError::Internal))).collect();
             self.close_turn(Turning::Ending(verdicts), Closing::End, out);
             return;
@@ -185,12 +207,12 @@ impl Writer {
         self.decide_in_turn(now, group, out);
     }
 
-    fn lost_history(&mut self, group: Vec<Pending>, out: &mut Vec<Output>) {
+    fn lost_history(&mut self, unsettled: Unsettled, out: &mut Vec<Output>) {
         let position = self.head.map_or(Cursor::Start, |head| head.cursor).position();
         let reason = format!("the log has no longer the event at position {position} that this writer knows");
         let hold = Hold { reason, position };
         out.push(Output::Alarm(Alarm::LedgerBehind(hold.clone())));
-        self.close_turn(Turning::Holding(group), Closing::Hold(hold), out);
+        self.close_turn(Turning::Holding(unsettled), Closing::Hold(hold), out);
     }
 
     fn forget_the_log(&mut self, out: &mut Vec<Output>) {
@@ -296,8 +318,13 @@ impl Writer {
         }
         match (turning, outcome) {
             (Turning::Appending(decided), Ok(())) => self.went_in(decided, out),
+            // The log or the database said what stands against it: no reason to wait.
+            (
+                Turning::Appending(decided),
+                Err(failure @ (Failure::Conflict | Failure::Refused | Failure::TimeRefused | Failure::Held)),
+            ) => self.open_turn(Unsettled::append(decided, failure), out),
             (Turning::Appending(decided), Err(failure)) => {
-                self.reopen_turn(Unsettled::Append(decided, failure), out);
+                self.reopen_turn(Unsettled::append(decided, failure), out);
             }
             (Turning::Confirming(decided, after), Ok(())) => {
                 self.went_in(decided, out);
@@ -310,13 +337,13 @@ impl Writer {
                 }
             }
             (Turning::Confirming(decided, _), Err(_)) => {
-                self.reopen_turn(Unsettled::Append(decided, Failure::Unknown), out);
+                self.reopen_turn(Unsettled::append(decided, Failure::Unknown), out);
             }
-            (Turning::Holding(group), Ok(())) => {
+            (Turning::Holding(unsettled), Ok(())) => {
                 self.forget_the_log(out);
-                answer_all(group.into_iter().map(|p| (p, Err(WriteError::LedgerBehind))).collect(), out);
+                answer_all(unsettled.refused(&WriteError::LedgerBehind), out);
             }
-            (Turning::Holding(group), Err(_)) => self.reopen_turn(Unsettled::Undecided(group), out),
+            (Turning::Holding(unsettled), Err(_)) => self.reopen_turn(unsettled, out),
             // What was read under the lock holds, however the transaction ended.
             (Turning::Ending(verdicts), _) => {
                 self.conflicted = false;
@@ -330,6 +357,22 @@ impl Writer {
 }
 
 impl Unsettled {
+    /// An append that ended in `failure`.
+    pub(super) fn append(mut decided: Decided, failure: Failure) -> Self {
+        decided.maybe_sent |= failure == Failure::Unknown;
+        Self::Append(decided, failure)
+    }
+
+    /// Everybody is answered with `error`, save those whose events may be in the log or yet go in.
+    fn refused(self, error: &WriteError) -> Vec<(Pending, Verdict)> {
+        match self {
+            Self::Undecided(group) => {
+                group.into_iter().map(|pending| (pending, Err(error.clone()))).collect()
+            }
+            Self::Append(decided, _) => decided.refused(error),
+        }
+    }
+
     fn into_group(self) -> Vec<Pending> {
         match self {
             Self::Undecided(group) => group,
@@ -339,7 +382,7 @@ impl Unsettled {
 }
 
 impl Decided {
-    /// Whether the event that follows on the head is this group's first: then the whole group is in.
+    /// Whether the event that follows on the head is this group's first.
     fn came_next(&self, next: Option<uuid::Uuid>) -> bool {
         let first = self.entries.first().map(|entry| entry.recorded.event.id);
         first.is_some() && first == next
