@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint fmt deps test-deps
+.PHONY: help run test lint fmt bench deps test-deps bench-deps
 
 # For `make run`, e.g. RUN_ARGS='--listen 127.0.0.1:9090'
 RUN_ARGS ?=
@@ -13,8 +13,10 @@ help:
 	@echo "make test       run all tests"
 	@echo "make lint       check format and lints"
 	@echo "make fmt        format the code"
+	@echo "make bench      measure the ledger beside pgbench, into bench/RESULTS.md (some six minutes; a quiet machine)"
 	@echo "make deps       install what 'make run' needs (PostgreSQL, nats-server)"
 	@echo "make test-deps  install what else 'make test' needs (a second nats-server, under .tools/)"
+	@echo "make bench-deps install what else 'make bench' needs (wrk)"
 
 run: deps
 	cargo run --release -- dev $(RUN_ARGS)
@@ -29,8 +31,15 @@ lint:
 fmt:
 	cargo fmt
 
+# BENCH_SECONDS=8 a run, BENCH_ROUNDS=3 of them, BENCH_SNAPSHOT_SECONDS=60 of an open snapshot
+bench: deps bench-deps
+	cargo bench --bench load
+
 deps:
 	@scripts/install-deps run
 
 test-deps:
 	@scripts/install-deps test
+
+bench-deps:
+	@scripts/install-deps bench

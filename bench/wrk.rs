@@ -1,0 +1,76 @@
+//! The load on the ledger: `wrk`, a real HTTP client.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use crate::BenchError;
+use crate::figures::Figure;
+
+/// What is asked of the ledger.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Load<'a> {
+    /// `POST /vtid/create`.
+    Create,
+    /// `GET /vtid/{vtid}`, at random of the first `count` tasks with this prefix.
+    Get { prefix: &'a str, count: u32 },
+}
+
+/// A finished run: its figures, and how many requests were answered with 200.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) figure: Figure,
+    pub(crate) answered: u64,
+}
+
+/// Runs `load` for `time` over `connections`. A run with any other answer than 200, or a broken connection, is an error.
+pub(crate) async fn run(
+    base: &str,
+    load: Load<'_>,
+    connections: u32,
+    time: Duration,
+) -> Result<Run, BenchError> {
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench");
+    let mut command = Command::new("wrk");
+    command.args(["--timeout", "10s"]);
+    command.args(["--threads", &crate::threads(connections).to_string()]);
+    command.args(["--connections", &connections.to_string()]);
+    command.args(["--duration", &format!("{}s", time.as_secs())]);
+    match load {
+        Load::Create => command.arg("--script").arg(scripts.join("create.lua")).arg(base),
+        Load::Get { prefix, count } => command.arg("--script").arg(scripts.join("get.lua")).args([
+            base,
+            "--",
+            prefix,
+            &count.to_string(),
+        ]),
+    };
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true).output().await;
+    let output = output.map_err(|error| BenchError::Program { program: "wrk".into(), error })?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let unclear = || BenchError::Output { program: "wrk", output: text.clone().into_owned() };
+    if !output.status.success() {
+        return Err(unclear());
+    }
+    parse(&text).ok_or_else(unclear)?
+}
+
+/// Reads the line that the scripts print. Their times are microseconds; wrk counts answers of 400 and more as errors,
+/// and the ledger has no others beside 200.
+fn parse(text: &str) -> Option<Result<Run, BenchError>> {
+    let line = text.lines().find_map(|line| line.strip_prefix("BENCH "))?;
+    let numbers = line.split(' ').map(|number| number.parse().ok()).collect::<Option<Vec<u64>>>()?;
+    let &[answered, elapsed, connect, read, write, status, timeout, p50, p99] = numbers.as_slice() else {
+        return None;
+    };
+    let failed = connect + read + write + status + timeout;
+    if failed > 0 || answered == 0 {
+        return Some(Err(BenchError::Answers { line: line.to_owned() }));
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a count of requests is far below 2⁵²")]
+    let rate = answered as f64 / Duration::from_micros(elapsed).as_secs_f64();
+    let figure = Figure { rate, p50: Duration::from_micros(p50), p99: Duration::from_micros(p99) };
+    Some(Ok(Run { figure, answered }))
+}
