@@ -11,6 +11,7 @@ mod list;
 mod log;
 mod numbering;
 mod oasis;
+mod oasis_faults;
 mod patch;
 mod projection;
 mod rebuild;
