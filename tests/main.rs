@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod create;
+mod dev;
 mod dev_crash;
 mod dev_servers;
 mod domain;
