@@ -15,6 +15,7 @@ mod oasis;
 mod oasis_faults;
 mod patch;
 mod projection;
+mod properties;
 mod rebuild;
 mod simulation;
 mod support;
