@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod create;
+mod dev;
 mod dev_crash;
 mod dev_servers;
 mod domain;
@@ -11,8 +12,10 @@ mod list;
 mod log;
 mod numbering;
 mod oasis;
+mod oasis_faults;
 mod patch;
 mod projection;
+mod properties;
 mod rebuild;
 mod simulation;
 mod support;

@@ -15,8 +15,14 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// a dead client is noticed within some seconds, no statement is cut short, a commit is a durable one.
 ///
 /// # Errors
-/// The URL is not one of `PostgreSQL`.
+/// The URL is not one of `PostgreSQL`. It is not repeated: it may hold a password.
 pub fn options(url: &str, application: &str) -> Result<PgConnectOptions, sqlx::Error> {
+    // The driver takes any scheme, and would then look for a server where none is meant to be.
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    if !matches!(scheme.as_deref(), Some("postgres" | "postgresql")) {
+        let needed = "not an address such as postgres://user:password@host:5432/database";
+        return Err(sqlx::Error::Configuration(needed.into()));
+    }
     Ok(PgConnectOptions::from_str(url)?
         .application_name(application)
         .options([

@@ -147,7 +147,9 @@ fn servers(args: &NatsArgs) -> Result<Vec<ServerAddr>, NatsSettingError> {
     let urls = args.url.as_deref().filter(|urls| !urls.trim().is_empty()).ok_or(NatsSettingError::Missing)?;
     let parse = |(index, url): (usize, &str)| {
         let url = Some(url.trim()).filter(|url| !url.is_empty());
-        url.and_then(|url| url.parse().ok()).ok_or(NatsSettingError::Url(index + 1))
+        let server: Option<ServerAddr> = url.and_then(|url| url.parse().ok());
+        // `nats://` alone passes for an address with the client, and can never be reached.
+        server.filter(|server| !server.host().is_empty()).ok_or(NatsSettingError::Url(index + 1))
     };
     urls.split(',').enumerate().map(parse).collect()
 }
@@ -160,7 +162,7 @@ mod tests {
     fn one_server_or_several() {
         assert_eq!(servers(&NatsArgs::plain("nats://127.0.0.1:4222")).unwrap().len(), 1);
         assert_eq!(servers(&NatsArgs::plain("nats://a:4222, tls://b:4223,c")).unwrap().len(), 3);
-        for wrong in ["", "nats://a,,nats://b", "nats://a:port"] {
+        for wrong in ["", "nats://a,,nats://b", "nats://a:port", "nats://", "nats://a,tls://"] {
             assert!(servers(&NatsArgs::plain(wrong)).is_err(), "{wrong:?}");
         }
     }

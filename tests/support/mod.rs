@@ -3,11 +3,13 @@
 pub(crate) mod commands;
 pub(crate) mod generate;
 pub(crate) mod ledger;
+pub(crate) mod load;
 mod nats;
 mod postgres;
 pub(crate) mod probes;
 pub(crate) mod projection;
 pub(crate) mod service;
+pub(crate) mod stream;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

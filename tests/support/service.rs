@@ -65,24 +65,15 @@ impl Platform {
 
     /// Starts a process, and waits until it listens.
     pub(crate) fn spawn(&self, arguments: &[&str]) -> Service {
-        let mut child = Command::new(program())
+        let mut command = Command::new(program());
+        command
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(arguments)
             .env_clear()
             .env("DATABASE_URL", self.database.url())
             .env("NATS_URL", self.nats.url())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines: Arc<Mutex<Vec<Value>>> = Arc::default();
-        let addresses = read_log(child.stderr.take().unwrap(), Arc::clone(&lines));
-        let address = addresses.recv_timeout(Duration::from_secs(30));
-        let address =
-            address.unwrap_or_else(|_| panic!("the ledger does not listen: {:?}", lines.lock().unwrap()));
-        let client = Client::builder().no_proxy().timeout(Duration::from_mins(1)).build().unwrap();
-        Service { child, base: format!("http://{address}"), client, lines }
+            .stdout(Stdio::null());
+        Service::start(command)
     }
 }
 
@@ -144,6 +135,19 @@ impl Answer {
 }
 
 impl Service {
+    /// Starts a process that logs in JSON, and waits until it listens.
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines: Arc<Mutex<Vec<Value>>> = Arc::default();
+        let addresses = read_log(child.stderr.take().unwrap(), Arc::clone(&lines));
+        let address = addresses.recv_timeout(Duration::from_mins(1));
+        let client = Client::builder().no_proxy().timeout(Duration::from_mins(1)).build().unwrap();
+        let mut service = Self { child, base: String::new(), client, lines };
+        let address = address.unwrap_or_else(|_| panic!("it does not listen: {:?}", service.log_lines()));
+        service.base = format!("http://{address}");
+        service
+    }
+
     /// Where it is served.
     pub(crate) fn base(&self) -> &str {
         &self.base
