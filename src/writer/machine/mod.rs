@@ -116,7 +116,6 @@ impl Writer {
     pub fn handle(&mut self, now: Now, input: Input) -> Vec<Output> {
         let mut out = Vec::new();
         match input {
-            Input::Start => {}
             Input::Submit(submitted) => {
                 for submitted in submitted {
                     self.submit(submitted, &mut out);
@@ -162,7 +161,9 @@ impl Writer {
             }
             Input::Tick => self.expire(now, &mut out),
             // A late outcome of an attempt that was settled otherwise.
-            Input::Loaded(..)
+            // Nothing to do but what follows: a writer without a head looks for it.
+            Input::Start
+            | Input::Loaded(..)
             | Input::Appended(..)
             | Input::HeadSeen(..)
             | Input::TurnOpened(..)
