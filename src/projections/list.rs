@@ -155,11 +155,19 @@ fn statement(filters: &Filters, after: Option<PageCursor>, rows: u16) -> QueryBu
         Some(ParentRef::NeverAssigned) => drop(sql.push(" and false")),
         None => {}
     }
+    // Both are newest first; each has the order of the indexes that are to serve it.
+    let filtered = count(filters) > 0;
     if let Some(after) = after {
-        sql.push(" and (created_at, created_position) < (").push_bind(after.created_at.to_datetime());
-        sql.push(", ").push_bind(after.created_position.to_i64()).push(")");
+        let position = after.created_position.to_i64();
+        if filtered {
+            sql.push(" and created_position < ").push_bind(position);
+        } else {
+            sql.push(" and (created_at, created_position) < (").push_bind(after.created_at.to_datetime());
+            sql.push(", ").push_bind(position).push(")");
+        }
     }
-    sql.push(" order by created_at desc, created_position desc limit 1001) page limit ");
+    let order = if filtered { "created_position desc" } else { "created_at desc, created_position desc" };
+    sql.push(" order by ").push(order).push(" limit 1001) page limit ");
     sql.push_bind(i64::from(rows));
     sql.push(") t on true order by t.created_at desc, t.created_position desc");
     sql

@@ -407,7 +407,7 @@ impl World {
             }
             36 if !self.calm && self.rng.u32(..4) == 0 => self.crash(writer),
             38 if !self.calm && self.rng.u32(..3) == 0 => {
-                self.away_until_ms = self.elapsed_ms + self.rng.u64(..4_000)
+                self.away_until_ms = self.elapsed_ms + self.rng.u64(..4_000);
             }
             37 if may_lose && self.rng.u32(..4) == 0 => self.lose_tail(),
             _ => self.progress(writer),
