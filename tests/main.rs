@@ -2,6 +2,7 @@
 // The whole file is a test, helpers included.
 #![cfg(test)]
 
+mod commands;
 mod create;
 mod dev;
 mod dev_crash;
