@@ -18,5 +18,6 @@ mod patch;
 mod projection;
 mod properties;
 mod rebuild;
+mod rebuild_under_load;
 mod simulation;
 mod support;
