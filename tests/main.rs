@@ -20,4 +20,5 @@ mod properties;
 mod rebuild;
 mod rebuild_under_load;
 mod simulation;
+mod snapshot_held;
 mod support;
