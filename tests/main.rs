@@ -2,6 +2,7 @@
 // The whole file is a test, helpers included.
 #![cfg(test)]
 
+mod commands;
 mod create;
 mod dev;
 mod dev_crash;
@@ -17,5 +18,7 @@ mod patch;
 mod projection;
 mod properties;
 mod rebuild;
+mod rebuild_under_load;
 mod simulation;
+mod snapshot_held;
 mod support;
