@@ -165,13 +165,16 @@ begin
 end $$;
 
 -- Removes a cursor's old rows, but for some of the newest, a bounded number at a time. Only while nobody else is moving
--- the cursor: one who has looked for the newest row and not yet inserted the next relies on the rows after it.
+-- the cursor: one who has looked for the newest row and not yet inserted the next relies on the rows after it. Looks
+-- only so far back: beside an open snapshot nothing that was deleted can be cleaned up, and each look would wade through
+-- all of it again.
 create function ledger.prune_progress(cursor_name text, newest bigint) returns void language plpgsql volatile as $$
 begin
     if pg_try_advisory_xact_lock(ledger.projection_lock(cursor_name)) then
         delete from ledger.progress p where p.name = cursor_name and p.position in (
             select old.position from ledger.progress old
-                where old.name = cursor_name and old.position < newest - 64 order by old.position limit 4096
+                where old.name = cursor_name and old.position >= newest - 65536 and old.position < newest - 64
+                order by old.position limit 4096
         );
     end if;
 end $$;

@@ -1,4 +1,7 @@
 //! The protocol machines in a world of faults: seeded, so that a failing run can be run again to the step.
 
+mod check;
+mod faults;
 mod log_model;
+mod world;
 mod writers;
