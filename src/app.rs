@@ -1,6 +1,7 @@
 //! The parts put together: one process of the ledger.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -23,13 +24,13 @@ use crate::oasis::stream::StreamArgs;
 use crate::projections::projector::Projector;
 use crate::projections::read::Reader;
 use crate::writer::machine::WriterLimits;
-use crate::writer::shell::{self as writer, WriterOptions};
+use crate::writer::shell::{self as writer, Compare, WriterOptions};
 
 /// Records kept in memory for the followers.
 const TAIL_BYTES: usize = 32 << 20;
 /// Connections of the projector's and relay's reads, and of LISTEN.
 const FOLLOWER_CONNECTIONS: u32 = 4;
-/// How long the first write waits for stream and ledger to be compared.
+/// How long writes wait for stream and ledger to be compared, whenever the writer's connection is a new one.
 const COMPARE_PATIENCE: Duration = Duration::from_secs(2);
 /// How often it is looked whether every part still runs.
 const PARTS_POLL: Duration = Duration::from_millis(500);
@@ -106,6 +107,14 @@ impl App {
 
         let log = EventLog::new(followers.clone(), ledger, TAIL_BYTES);
         let [stop_http, stop_writer, stop_followers] = std::array::from_fn(|_| CancellationToken::new());
+        let relay_options = RelayOptions { stream, limits: Limits::default() };
+        let relay = relay::spawn(log.clone(), nats, relay_options, stop_followers.clone());
+        let comparer = relay.comparer();
+        // A restored database may lack what the stream has already.
+        let compare: Compare = Arc::new(move || {
+            let comparer = comparer.clone();
+            Box::pin(async move { comparer.compare(COMPARE_PATIENCE).await })
+        });
         let writer_options = WriterOptions {
             database: database.clone(),
             limits: WriterLimits {
@@ -115,14 +124,9 @@ impl App {
             deadline: tuning.write_deadline(),
             operation_timeout: tuning.database_timeout(),
             max_ahead: tuning.clock_ahead_max(),
+            compare: Some(compare),
         };
         let (projector, projected) = Projector::new(log.clone(), &database);
-        let relay_options = RelayOptions { stream, limits: Limits::default() };
-        let relay = relay::spawn(log.clone(), nats, relay_options, stop_followers.clone());
-        // A restored database may lack what the stream has already: nothing is written before the two were compared.
-        if !relay.compare(COMPARE_PATIENCE).await {
-            tracing::warn!("NATS is away: the stream is not compared with the ledger yet");
-        }
         let (handle, writer_status, writer) =
             writer::spawn(writer_options, clock.clone(), log.clone(), stop_writer.clone());
         let watched = Watched {

@@ -136,7 +136,7 @@ async fn writes_go_on_while_nats_is_away_and_are_relayed_later() {
         let writer = ledger.writer(&ledger.log().await);
         let relay = Relay::start(&ledger, url).await;
         write(&writer, 20).await;
-        assert!(!relay.handle.compare(Duration::from_millis(50)).await, "nothing was compared");
+        assert!(!relay.handle.comparer().compare(Duration::from_millis(50)).await, "nothing was compared");
         assert_eq!(relay.handle.status().borrow().state, State::Connecting);
         nats.start().await;
         relay.reaches(20).await;
@@ -152,7 +152,7 @@ async fn writes_go_on_while_nats_is_away_and_are_relayed_later() {
             });
             relay.reaches(20 + 200 * round).await;
         }
-        assert!(relay.handle.compare(Duration::from_secs(10)).await);
+        assert!(relay.handle.comparer().compare(Duration::from_secs(10)).await);
         assert_same(&ledger, &jetstream_of(&nats).await).await;
     }
 }

@@ -1,4 +1,5 @@
-//! The hold: one row that stops the appends of every replica, because the ledger lost history.
+//! The hold: one row that stops the appends of every replica, because the ledger lost history; and the losses that
+//! operators have accepted.
 
 use sqlx::{PgConnection, Row};
 
@@ -13,6 +14,11 @@ pub struct Hold {
     pub position: Position,
 }
 
+/// How many losses of history operators have accepted so far. Whoever remembers an event together with this number can
+/// tell, once the event is gone, a loss that was given up meanwhile (the number has grown) from one that was not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Losses(pub u64);
+
 /// The hold that stands, if one does.
 ///
 /// # Errors
@@ -23,6 +29,16 @@ pub async fn read_hold(connection: &mut PgConnection) -> Result<Option<Hold>, sq
         Ok(Hold { reason: row.try_get("reason")?, position: Position::from_i64(row.try_get("position")?) })
     })
     .transpose()
+}
+
+/// How many losses were accepted.
+///
+/// # Errors
+/// Whatever the driver says.
+pub async fn read_losses(connection: &mut PgConnection) -> Result<Losses, sqlx::Error> {
+    let number: Option<i64> =
+        sqlx::query_scalar("select max(number) from ledger.accepted_loss").fetch_one(connection).await?;
+    Ok(Losses(number.and_then(|number| u64::try_from(number).ok()).unwrap_or(0)))
 }
 
 /// Sets the hold, or lowers its position where one stands. Call it under the exclusive append lock.
@@ -36,6 +52,36 @@ pub async fn set_hold(connection: &mut PgConnection, hold: &Hold) -> Result<(), 
     )
     .bind(&hold.reason)
     .bind(hold.position.to_i64())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Removes the hold. Call it under the exclusive append lock.
+///
+/// # Errors
+/// Whatever the driver says.
+pub async fn lift_hold(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("delete from ledger.hold").execute(connection).await?;
+    Ok(())
+}
+
+/// Puts on record that the events from `first` on (up to `last`, as far as is known) are given up. Call it under the
+/// exclusive append lock.
+///
+/// # Errors
+/// Whatever the driver says.
+pub async fn accept_loss(
+    connection: &mut PgConnection,
+    first: Position,
+    last: Position,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "insert into ledger.accepted_loss (number, first_position, last_position)
+         select coalesce(max(number), 0) + 1, $1, $2 from ledger.accepted_loss",
+    )
+    .bind(first.to_i64())
+    .bind(last.to_i64())
     .execute(connection)
     .await?;
     Ok(())

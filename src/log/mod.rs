@@ -29,6 +29,7 @@ use crate::domain::position::Position;
 use crate::domain::record::LedgerId;
 use entry::Entry;
 use follow::Follower;
+use hold::Losses;
 use tail::Tail;
 
 /// The log as its readers see it: cheap to clone.
@@ -71,16 +72,23 @@ impl EventLog {
         Follower::new(self.clone(), from)
     }
 
-    /// The writer hands over what it has just committed, in order: followers need not read it again.
-    pub fn hand_over(&self, entries: Vec<Arc<Entry>>) {
+    /// The writer hands over what it has just committed, in order: followers need not read it again. `losses`: those that
+    /// had been accepted when it last looked at the log.
+    pub fn hand_over(&self, entries: Vec<Arc<Entry>>, losses: Losses) {
         let Some(last) = entries.last().map(|entry| entry.position()) else { return };
-        self.shared.tail.push(entries);
+        self.shared.tail.push(entries, losses);
         self.hear_of(last);
     }
 
     /// Forgets what the writer handed over: the log may have lost it.
     pub fn forget_tail(&self) {
         self.shared.tail.clear();
+    }
+
+    /// The losses that had been accepted when what is in memory was handed over; none if nothing is.
+    #[must_use]
+    pub fn tail_losses(&self) -> Option<Losses> {
+        self.shared.tail.losses()
     }
 
     /// Wakes the followers: there is an event at `position`, as far as somebody said.

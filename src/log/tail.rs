@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::entry::Entry;
+use super::hold::Losses;
 use crate::domain::cursor::Cursor;
 
 /// A bounded run of the log's newest entries.
@@ -16,6 +17,8 @@ pub struct Tail {
 struct Run {
     entries: VecDeque<Arc<Entry>>,
     bytes: usize,
+    /// Those that had been accepted when the oldest entries were handed over.
+    losses: Losses,
 }
 
 impl Tail {
@@ -30,12 +33,13 @@ impl Tail {
         self.run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds entries. Where they do not follow on what is there, they begin a new run.
-    pub fn push(&self, entries: Vec<Arc<Entry>>) {
+    /// Adds entries. Where they do not follow on what is there, or a loss was accepted since, they begin a new run.
+    pub fn push(&self, entries: Vec<Arc<Entry>>, losses: Losses) {
         let mut run = self.run();
         for entry in entries {
-            if run.entries.back().is_some_and(|last| last.position().next() != entry.position()) {
-                *run = Run::default();
+            let follows = run.entries.back().is_some_and(|last| last.position().next() == entry.position());
+            if !follows || run.losses != losses {
+                *run = Run { losses, ..Run::default() };
             }
             run.bytes += entry.approximate_bytes();
             run.entries.push_back(entry);
@@ -44,6 +48,13 @@ impl Tail {
             let Some(oldest) = run.entries.pop_front() else { break };
             run.bytes -= oldest.approximate_bytes();
         }
+    }
+
+    /// The losses that had been accepted when the run was handed over; none if it is empty.
+    #[must_use]
+    pub fn losses(&self) -> Option<Losses> {
+        let run = self.run();
+        run.entries.front().map(|_| run.losses)
     }
 
     /// Forgets everything.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::append::{AppendReply, append};
 use super::head::{Head, read_head};
-use super::hold::{Hold, read_hold, set_hold};
+use super::hold::{Hold, Losses, lift_hold, read_hold, read_losses, set_hold};
 use super::load::{Loaded, Wanted, load};
 use super::lookup::event_id_at;
 use super::read::{ReadError, read_after};
@@ -26,6 +26,8 @@ const TAIL_EVENTS: u32 = 1024;
 pub struct TurnView {
     /// The hold, if one stands.
     pub held: Option<Hold>,
+    /// How many losses of history operators have accepted.
+    pub losses: Losses,
     /// Whether the event that was asked about is in the log: the last of an append, so that all of it is.
     pub went_in: bool,
     /// What comes after the remembered head.
@@ -93,14 +95,19 @@ impl Turn {
         head: Option<Cursor>,
         unsettled: Option<Cursor>,
     ) -> Result<TurnView, ReadError> {
-        let hold = read_hold(&mut self.connection).await?;
+        let (hold, losses) = self.stand().await?;
         let went_in = match unsettled {
             Some(last) => event_id_at(&mut self.connection, last.position()).await? == last.id(),
             None => false,
         };
         let Some(cursor) = head else {
             let head = read_head(&mut self.connection).await?;
-            return Ok(TurnView { held: hold, went_in, tail: TailView::FarBehind { next: None, head } });
+            return Ok(TurnView {
+                held: hold,
+                losses,
+                went_in,
+                tail: TailView::FarBehind { next: None, head },
+            });
         };
         let tail = match read_after(&mut self.connection, cursor, TAIL_EVENTS).await {
             Ok(events) if events.len() < TAIL_EVENTS as usize => TailView::Moved(events),
@@ -116,7 +123,25 @@ impl Turn {
             }
             Err(error) => return Err(error),
         };
-        Ok(TurnView { held: hold, went_in, tail })
+        Ok(TurnView { held: hold, losses, went_in, tail })
+    }
+
+    /// The hold that stands, and how many losses were accepted.
+    ///
+    /// # Errors
+    /// Whatever the driver says.
+    pub async fn stand(&mut self) -> Result<(Option<Hold>, Losses), sqlx::Error> {
+        Ok((read_hold(&mut self.connection).await?, read_losses(&mut self.connection).await?))
+    }
+
+    /// Whether the log has lost `event`, which it held when operators had accepted `known` losses. False where the loss
+    /// was given up since: then it is only this memory of it that is too old.
+    ///
+    /// # Errors
+    /// Whatever the driver says.
+    pub async fn has_lost(&mut self, event: Cursor, known: Losses) -> Result<bool, sqlx::Error> {
+        let (_, losses) = self.stand().await?;
+        Ok(losses <= known && event_id_at(&mut self.connection, event.position()).await? != event.id())
     }
 
     /// Loads states within the turn.
@@ -168,6 +193,14 @@ impl Turn {
         set_hold(&mut self.connection, hold).await?;
         sqlx::raw_sql("commit").execute(&mut self.connection).await?;
         Ok(self.connection)
+    }
+
+    /// Removes the hold; not before [`Turn::commit`].
+    ///
+    /// # Errors
+    /// Whatever the driver says.
+    pub async fn lift_hold(&mut self) -> Result<(), sqlx::Error> {
+        lift_hold(&mut self.connection).await
     }
 
     /// Ends the turn without having written.

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::machine::{CursorMachine, Input, MAX_BATCH, Output};
 use super::rebuild::mend_if_needed;
 use super::status::ProjectorStatus;
-use super::tasks::{REVISION, progress};
+use super::tasks::{ProjectionError, REVISION, progress};
 use super::write::{ApplyReply, Changes, apply, is_refusal};
 use crate::domain::cursor::Cursor;
 use crate::log::EventLog;
@@ -20,9 +20,9 @@ use crate::log::connect::connect;
 use crate::log::entry::Entry;
 use crate::log::folder::Folder;
 use crate::log::follow::Follower;
-use crate::log::hold::Hold;
+use crate::log::hold::{Hold, Losses, read_losses};
 use crate::log::read::{ReadError, read_after};
-use crate::log::turn::{TailView, Turn};
+use crate::log::turn::Turn;
 
 /// Longer than anything here takes; after it, an apply's outcome is unknown.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -84,6 +84,8 @@ struct Shell<'a> {
     folder: Folder,
     /// What was read and is not yet applied.
     batch: Vec<Arc<Entry>>,
+    /// The losses that had been accepted before the cursor was last loaded.
+    losses: Losses,
 }
 
 impl<'a> Shell<'a> {
@@ -98,6 +100,7 @@ impl<'a> Shell<'a> {
             follower: log.follow(Cursor::Start),
             folder: Folder::new(log.pool().clone(), MAX_STATES),
             batch: Vec::new(),
+            losses: Losses::default(),
         }
     }
 
@@ -170,7 +173,16 @@ impl<'a> Shell<'a> {
     }
 
     async fn load(&mut self) -> Input {
-        match self.connected(progress).await {
+        let loading = async |connection: &mut PgConnection| {
+            // First: what is found in the log afterwards was not given up by these.
+            let losses = read_losses(connection).await?;
+            Ok::<_, ProjectionError>((losses, progress(connection).await?))
+        };
+        let loaded = self.connected(loading).await.map(|(losses, progress)| {
+            self.losses = losses;
+            progress
+        });
+        match loaded {
             Ok(progress) if progress.newest_revision() > REVISION => {
                 Input::Superseded { revision: progress.newest_revision(), cursor: progress.cursor }
             }
@@ -237,8 +249,10 @@ impl<'a> Shell<'a> {
     }
 
     async fn hold(&mut self, cursor: Cursor) -> Input {
+        // The event may have come from memory, which is as old as the writer's last look at the log.
+        let known = self.log.tail_losses().map_or(self.losses, |losses| losses.min(self.losses));
         self.log.forget_tail();
-        match timeout(ANSWER_TIMEOUT, confirm_and_hold(self.options, cursor)).await {
+        match timeout(ANSWER_TIMEOUT, confirm_and_hold(self.options, cursor, known)).await {
             Ok(Ok(())) => Input::HoldSettled,
             Ok(Err(error)) => Input::Failed { reason: error.to_string() },
             Err(_) => Input::Failed { reason: "the append lock was not to be had in time".to_owned() },
@@ -257,11 +271,16 @@ fn unreadable(error: ReadError) -> Input {
     }
 }
 
-/// Sets the hold, if the log, looked at while nothing can be appended, does not hold the event at `cursor`.
-async fn confirm_and_hold(options: &PgConnectOptions, cursor: Cursor) -> Result<(), ReadError> {
+/// Sets the hold, if the log, looked at while nothing can be appended, does not hold the event at `cursor`, and that was
+/// not given up since `known` losses had been.
+async fn confirm_and_hold(
+    options: &PgConnectOptions,
+    cursor: Cursor,
+    known: Losses,
+) -> Result<(), sqlx::Error> {
     let mut turn =
         Turn::open(connect(&options.clone().options([("synchronous_commit", "on")])).await?).await?;
-    if turn.view(Some(cursor), None).await?.tail == TailView::OtherPast {
+    if turn.has_lost(cursor, known).await? {
         let position = cursor.position();
         let reason = format!("the log does not hold the event that was at position {position}");
         tracing::error!(reason, "the ledger lost history: nothing is written until an operator decides");

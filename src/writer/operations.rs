@@ -8,6 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgDatabaseError};
 use tokio::time::timeout;
 
 use super::machine::{Attempt, Closing, Failure, Input};
+use super::shell::{Compare, WriterOptions};
 use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
 use crate::domain::record::Recorded;
@@ -25,6 +26,7 @@ pub(super) struct Operations {
     /// For each operation; a turn may take longer, since it waits for its lock.
     limit: Duration,
     max_ahead: Duration,
+    compare: Option<Compare>,
     state: State,
 }
 
@@ -38,8 +40,9 @@ enum State {
 const TURN_PATIENCE: u32 = 3;
 
 impl Operations {
-    pub(super) fn new(database: PgConnectOptions, limit: Duration, max_ahead: Duration) -> Self {
-        Self { database, limit, max_ahead, state: State::Disconnected }
+    pub(super) fn new(options: WriterOptions) -> Self {
+        let WriterOptions { database, operation_timeout: limit, max_ahead, compare, .. } = options;
+        Self { database, limit, max_ahead, compare, state: State::Disconnected }
     }
 
     /// Takes the connection out: whoever does not put it back has given it up, and what it did is unknown.
@@ -102,7 +105,7 @@ impl Operations {
             Ok::<Cursor, sqlx::Error>(found)
         };
         let found = told("looking at the head", timeout(limit, looking).await);
-        Input::HeadSeen(attempt, found == Some(head))
+        Input::HeadSeen(attempt, found.map(|found| found == head))
     }
 
     pub(super) async fn open_turn(
@@ -111,11 +114,19 @@ impl Operations {
         head: Option<Cursor>,
         unsettled: Option<Cursor>,
         delay: Duration,
+        compare: bool,
     ) -> Input {
         tokio::time::sleep(delay).await;
+        let limit = self.limit;
+        let connected = told("reaching the database", timeout(limit, self.take_connection()).await);
+        let Some(connection) = connected else { return Input::TurnOpened(attempt, None) };
+        if let Some(comparing) = self.compare.as_ref().filter(|_| compare)
+            && !comparing().await
+        {
+            tracing::warn!("the stream is not compared with the ledger yet: NATS does not answer");
+        }
         let limit = self.limit * TURN_PATIENCE;
         let opening = async {
-            let connection = self.take_connection().await?;
             let mut turn = Turn::open(connection).await?;
             let view = turn.view(head, unsettled).await?;
             self.state = State::InTurn(turn);

@@ -36,7 +36,13 @@ pub struct WriterOptions {
     pub operation_timeout: Duration,
     /// How far ahead of the database's clock an event's time may lie.
     pub max_ahead: Duration,
+    /// Has the stream compared with the log, and the hold set where history was lost; false where that took too long.
+    /// Called whenever the writer's connection is a new one, before anything is appended. None: there is no stream.
+    pub compare: Option<Compare>,
 }
+
+/// See [`WriterOptions::compare`].
+pub type Compare = Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
 
 /// What the writer knows of itself, for readiness.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -63,7 +69,7 @@ pub fn spawn(
         next_ticket: 0,
         deadline_ms: u64::try_from(options.deadline.as_millis()).unwrap_or(u64::MAX),
         under_way: None,
-        operations: Some(Operations::new(options.database, options.operation_timeout, options.max_ahead)),
+        operations: Some(Operations::new(options)),
         clock,
         log,
         status,
@@ -150,7 +156,7 @@ impl Shell {
                     let _ = caller.send(answer);
                 }
             }
-            Output::HandOver(entries) => self.log.hand_over(entries),
+            Output::HandOver(entries) => self.log.hand_over(entries, self.machine.losses()),
             Output::ForgetTail => {
                 self.log.forget_tail();
                 self.acknowledged.forget();
@@ -172,8 +178,9 @@ impl Shell {
                 Output::LoadInTurn(attempt, wanted, at) => operations.load_in_turn(attempt, wanted, at).await,
                 Output::Append(attempt, head, entries) => operations.append(attempt, head, entries).await,
                 Output::LookAtHead(attempt, head) => operations.look_at_head(attempt, head).await,
-                Output::OpenTurn { attempt, head, unsettled, delay_ms } => {
-                    operations.open_turn(attempt, head, unsettled, Duration::from_millis(delay_ms)).await
+                Output::OpenTurn { attempt, head, unsettled, delay_ms, compare } => {
+                    let delay = Duration::from_millis(delay_ms);
+                    operations.open_turn(attempt, head, unsettled, delay, compare).await
                 }
                 Output::CloseTurn(attempt, closing) => operations.close_turn(attempt, closing).await,
                 Output::Answer(..) | Output::HandOver(_) | Output::ForgetTail | Output::Alarm(_) => {

@@ -11,7 +11,7 @@ use vtid_ledger::domain::task::Task;
 use vtid_ledger::domain::vtid::Vtid;
 use vtid_ledger::log::entry::Entry;
 use vtid_ledger::log::head::Head;
-use vtid_ledger::log::hold::Hold;
+use vtid_ledger::log::hold::{Hold, Losses};
 use vtid_ledger::log::load::{Earlier, Loaded, Wanted};
 use vtid_ledger::log::turn::{TailView, TurnView};
 use vtid_ledger::writer::machine::Failure;
@@ -101,7 +101,7 @@ impl LogModel {
             }
         };
         let went_in = unsettled.is_some_and(|last| self.holds(last));
-        TurnView { held: hold, went_in, tail }
+        TurnView { held: hold, losses: Losses::default(), went_in, tail }
     }
 
     /// The states as of a position.

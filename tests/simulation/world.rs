@@ -222,9 +222,9 @@ impl World {
             Output::LookAtHead(attempt, head) => {
                 if self.is_away() || self.faulty(10) {
                     self.fire(Fault::LookLost);
-                    Input::HeadSeen(attempt, false)
+                    Input::HeadSeen(attempt, None)
                 } else {
-                    Input::HeadSeen(attempt, self.log.head().cursor == head)
+                    Input::HeadSeen(attempt, Some(self.log.head().cursor == head))
                 }
             }
             Output::Append(..) | Output::OpenTurn { .. } if self.locked_by_other(writer) => {

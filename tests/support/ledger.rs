@@ -54,6 +54,7 @@ impl TestLedger {
             deadline: Duration::from_secs(20),
             operation_timeout: Duration::from_secs(5),
             max_ahead: Duration::from_mins(1),
+            compare: None,
         }
     }
 

@@ -8,11 +8,13 @@ use tokio::task::AbortHandle;
 use uuid::Uuid;
 
 use super::machine::Generation;
+use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
 use crate::log::EventLog;
 use crate::log::entry::{Entry, Transition};
 use crate::log::folder::Folder;
 use crate::log::follow::Follower;
+use crate::log::hold::{Losses, read_losses};
 use crate::log::lookup::cursor_at;
 use crate::log::read::ReadError;
 
@@ -31,6 +33,8 @@ pub(super) struct Ready {
 
 /// What comes out of the log.
 pub(super) enum FeedEvent {
+    /// The log is followed from here on; so many losses had been accepted before.
+    Begun(Losses),
     /// The next entries, in order.
     Entries(Vec<Ready>),
     /// The log has no event at the position to begin after: it has shrunk just now.
@@ -85,11 +89,12 @@ impl Reader {
     async fn begin(log: &EventLog, after: Position, events: &mpsc::Sender<FeedEvent>) -> Option<Self> {
         loop {
             match start_cursor(log, after).await {
-                Ok(Some(cursor)) => {
+                Ok((losses, Some(cursor))) => {
+                    let _ = events.send(FeedEvent::Begun(losses)).await;
                     let folder = Folder::new(log.pool().clone(), MAX_STATES);
                     return Some(Self { follower: log.follow(cursor), folder });
                 }
-                Ok(None) => {
+                Ok((_, None)) => {
                     // The relay is gone if nobody takes it.
                     let _ = events.send(FeedEvent::NoStart).await;
                     return None;
@@ -147,10 +152,9 @@ impl Reader {
     }
 }
 
-async fn start_cursor(
-    log: &EventLog,
-    after: Position,
-) -> Result<Option<crate::domain::cursor::Cursor>, sqlx::Error> {
+async fn start_cursor(log: &EventLog, after: Position) -> Result<(Losses, Option<Cursor>), sqlx::Error> {
     let mut connection = log.pool().acquire().await?;
-    cursor_at(&mut connection, after).await
+    // First: an event that is found afterwards was not given up by these.
+    let losses = read_losses(&mut connection).await?;
+    Ok((losses, cursor_at(&mut connection, after).await?))
 }

@@ -9,10 +9,9 @@ use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
 use crate::log::EventLog;
 use crate::log::head::read_head;
-use crate::log::hold::Hold;
+use crate::log::hold::{Hold, Losses};
 use crate::log::lookup::event_id_at;
-use crate::log::read::ReadError;
-use crate::log::turn::{TailView, Turn};
+use crate::log::turn::Turn;
 use crate::oasis::published::{Found, Published};
 use crate::oasis::stream::{self, StreamArgs, StreamError};
 
@@ -22,6 +21,16 @@ pub(super) struct Jobs {
     pub(super) log: EventLog,
     pub(super) client: Client,
     pub(super) stream: StreamArgs,
+}
+
+/// An event that was seen and that the log does not hold.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lost {
+    pub(super) position: Position,
+    pub(super) id: Uuid,
+    pub(super) seen: Seen,
+    /// Those that had been accepted when the log was last followed anew.
+    pub(super) losses: Losses,
 }
 
 /// What a job tells the machine, and the status.
@@ -86,24 +95,33 @@ impl Jobs {
         }
     }
 
-    /// Sets the hold, unless under the lock it turns out that nothing is lost, or that the operator has just made
-    /// the stream anew: the machine looks again soon, whatever comes of it here.
-    pub(super) async fn set_hold(self, position: Position, id: Uuid, seen: Seen) {
-        match self.try_hold(position, id, seen).await {
-            Ok(true) => {
-                tracing::error!(%position, %id, "the ledger lost history: a hold stops all writes");
+    /// Sets the hold, unless under the lock it turns out that nothing is lost, or that the operator has just given it up
+    /// or made the stream anew: the machine looks again soon, whatever comes of it here. False if that could not be
+    /// settled.
+    pub(super) async fn set_hold(self, lost: Lost) -> bool {
+        let Lost { position, id, .. } = lost;
+        match self.try_hold(lost).await {
+            Ok(set) => {
+                if set {
+                    tracing::error!(%position, %id, "the ledger lost history: a hold stops all writes");
+                }
+                true
             }
-            Ok(false) => {}
-            Err(error) => tracing::error!(%position, %id, %error, "the hold could not be set"),
+            Err(error) => {
+                tracing::error!(%position, %id, %error, "the hold could not be set");
+                false
+            }
         }
     }
 
-    async fn try_hold(&self, position: Position, id: Uuid, seen: Seen) -> Result<bool, ReadError> {
+    async fn try_hold(&self, Lost { position, id, seen, losses }: Lost) -> Result<bool, sqlx::Error> {
         let connection = self.log.pool().acquire().await?.detach();
         let mut turn = Turn::open(connection).await?;
-        let view = turn.view(Some(Cursor::At { position, id }), None).await?;
-        let lost = view.tail == TailView::OtherPast;
-        let stands = view.held.is_some_and(|hold| hold.position <= position);
+        let (held, now) = turn.stand().await?;
+        // What stands in the stream is asked for there, whatever was accepted before.
+        let known = if seen == Seen::InLog { losses } else { now };
+        let lost = turn.has_lost(Cursor::At { position, id }, known).await?;
+        let stands = held.is_some_and(|hold| hold.position <= position);
         if !lost || stands || !self.still_seen(position, id, seen).await {
             turn.end().await?;
             return Ok(false);

@@ -52,6 +52,22 @@ pub fn spawn(log: EventLog, nats: Nats, options: RelayOptions, stop: Cancellatio
     RelayHandle { status: watched, checks, task }
 }
 
+/// Asks a relay to compare stream and log.
+#[derive(Debug, Clone)]
+pub struct Comparer {
+    checks: mpsc::Sender<oneshot::Sender<()>>,
+}
+
+impl Comparer {
+    /// Has stream and log compared anew, and waits until they are and, where the ledger lost history, the hold is set.
+    /// False if that took longer than `patience`: NATS may be away.
+    pub async fn compare(&self, patience: Duration) -> bool {
+        let (done, compared) = oneshot::channel();
+        let compare = async { self.checks.send(done).await.is_ok() && compared.await.is_ok() };
+        tokio::time::timeout(patience, compare).await.unwrap_or(false)
+    }
+}
+
 impl RelayHandle {
     /// How the relay stands; changes are told.
     #[must_use]
@@ -59,12 +75,10 @@ impl RelayHandle {
         self.status.clone()
     }
 
-    /// Has stream and log compared anew, and waits until they are, whatever came of it (see [`RelayStatus`]). False
-    /// if that took longer than `patience`: NATS may be away.
-    pub async fn compare(&self, patience: Duration) -> bool {
-        let (done, compared) = oneshot::channel();
-        let compare = async { self.checks.send(done).await.is_ok() && compared.await.is_ok() };
-        tokio::time::timeout(patience, compare).await.unwrap_or(false)
+    /// Asks this relay for comparisons.
+    #[must_use]
+    pub fn comparer(&self) -> Comparer {
+        Comparer { checks: self.checks.clone() }
     }
 
     /// Waits for the relay's end, after its token was cancelled: a moment.

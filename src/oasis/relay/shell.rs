@@ -12,12 +12,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::RelayOptions;
 use super::feed::{Feed, FeedEvent, Ready};
-use super::jobs::{Done, Jobs};
+use super::jobs::{Done, Jobs, Lost};
 use super::machine::{Generation, Input, Known, Machine, Output, State};
 use super::status::RelayStatus;
 use super::wire::Wire;
 use crate::domain::position::Position;
 use crate::log::EventLog;
+use crate::log::hold::Losses;
 use crate::oasis::connect::{Link, Nats};
 
 /// The client's queue to the connection is full for so long only if the connection is stuck.
@@ -40,7 +41,8 @@ enum Event {
     Feed(FeedEvent),
     Done(Result<Done, JoinError>),
     Check(oneshot::Sender<()>),
-    HoldDone,
+    /// Whether it was settled.
+    HoldDone(bool),
     Tick,
 }
 
@@ -55,8 +57,12 @@ struct Shell {
     /// Entries that the machine knows, from the one after its proven position on.
     ready: VecDeque<Ready>,
     requests: JoinSet<Done>,
-    holds: JoinSet<()>,
+    holds: JoinSet<bool>,
     waiting: Vec<(Generation, oneshot::Sender<()>)>,
+    /// The attempt in which a comparison was last asked for.
+    asked: Generation,
+    /// The losses that had been accepted when the log was last followed anew.
+    losses: Losses,
     status: watch::Sender<RelayStatus>,
     unreadable: Option<String>,
     trouble: Option<String>,
@@ -85,6 +91,8 @@ pub(super) async fn run(parts: Parts) {
         requests: JoinSet::new(),
         holds: JoinSet::new(),
         waiting: Vec::new(),
+        asked: Generation::default(),
+        losses: Losses::default(),
         status,
         unreadable: None,
         trouble: None,
@@ -111,7 +119,7 @@ impl Shell {
             Some(message) = answers.next() => Event::Answer(message),
             event = next_of(&mut self.feed), if hungry => Event::Feed(event),
             Some(done) = self.requests.join_next() => Event::Done(done),
-            Some(_) = self.holds.join_next() => Event::HoldDone,
+            Some(done) = self.holds.join_next() => Event::HoldDone(matches!(done, Ok(true))),
             Some(check) = checks.recv() => Event::Check(check),
             () = tokio::time::sleep_until(due) => Event::Tick,
         })
@@ -120,7 +128,12 @@ impl Shell {
     async fn take(&mut self, event: Event) {
         match event {
             Event::Tick => self.feed_machine(Input::Tick).await,
-            Event::HoldDone => {}
+            Event::HoldDone(true) => {}
+            // Whoever waits for the comparison must not write on it: the machine looks again soon.
+            Event::HoldDone(false) => {
+                let next = Generation(self.machine.generation().0 + 1);
+                self.waiting.iter_mut().for_each(|(asked, _)| *asked = next.max(*asked));
+            }
             Event::Answer(message) => {
                 if let Some(answered) = self.wire.answered(&message) {
                     self.note(answered.trouble);
@@ -142,7 +155,8 @@ impl Shell {
             Event::Feed(event) => self.log_event(event).await,
             Event::Check(done) => {
                 self.feed_machine(Input::Recheck).await;
-                self.waiting.push((self.machine.generation(), done));
+                self.asked = self.machine.generation();
+                self.waiting.push((self.asked, done));
             }
         }
     }
@@ -168,6 +182,7 @@ impl Shell {
                 self.ready.extend(ready);
                 self.feed_machine(Input::Entries { follow, entries }).await;
             }
+            FeedEvent::Begun(losses) => self.losses = losses,
             FeedEvent::NoStart => {
                 let generation = self.machine.generation();
                 self.feed_machine(Input::Failed { generation }).await;
@@ -233,7 +248,8 @@ impl Shell {
                 self.requests.spawn(self.jobs.clone().ask_log(generation, position, id));
             }
             Output::SetHold { position, id, seen } if self.holds.is_empty() => {
-                self.holds.spawn(self.jobs.clone().set_hold(position, id, seen));
+                let lost = Lost { position, id, seen, losses: self.losses };
+                self.holds.spawn(self.jobs.clone().set_hold(lost));
             }
             // The machine says it again as long as it finds the same.
             Output::SetHold { .. } => {}
@@ -274,7 +290,9 @@ impl Shell {
     /// Tells the status, and those who wait for a comparison.
     fn tell(&mut self) {
         let compared = self.machine.compared();
-        for (_, done) in self.waiting.extract_if(.., |(asked, _)| compared >= Some(*asked)) {
+        // A loss that was found counts once the hold is set: nothing may be written on an answer that came before it.
+        let settled = self.holds.is_empty();
+        for (_, done) in self.waiting.extract_if(.., |(asked, _)| settled && compared >= Some(*asked)) {
             // Whoever asked may have lost patience.
             let _ = done.send(());
         }
@@ -286,7 +304,7 @@ impl Shell {
             state,
             position: self.machine.proven(),
             waiting_since: self.ready.front().map(|ready| ready.entry.recorded.event.recorded_at),
-            compared: compared.is_some(),
+            compared: compared.is_some_and(|compared| compared >= self.asked),
             unreadable: self.unreadable.clone(),
             trouble: self.trouble.clone(),
         };

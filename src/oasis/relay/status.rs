@@ -16,7 +16,7 @@ pub struct RelayStatus {
     /// When the first event that is not in the stream yet was recorded, as far as the relay has read: the lag in
     /// time is what has passed since.
     pub waiting_since: Option<Timestamp>,
-    /// Whether stream and log were compared since the relay began. Until then `/readyz` says so.
+    /// Whether stream and log were compared since somebody last asked for it. Until then `/readyz` says so.
     pub compared: bool,
     /// A record that this program can't read: the relay stands before it.
     pub unreadable: Option<String>,
@@ -45,7 +45,7 @@ impl RelayStatus {
             return Some(unreadable.clone());
         }
         if self.state == State::Following {
-            return None;
+            return (!self.compared).then(|| "stream unchecked".to_owned());
         }
         let unchecked = if self.compared { "" } else { "; stream unchecked" };
         let trouble = self.trouble.as_ref().map_or(String::new(), |trouble| format!(": {trouble}"));

@@ -52,8 +52,8 @@ pub enum Input {
     Loaded(Attempt, Option<Loaded>),
     /// An append ended.
     Appended(Attempt, Result<(), Failure>),
-    /// The log's head was looked at: whether it is the one remembered; false where the database did not answer.
-    HeadSeen(Attempt, bool),
+    /// The log's head was looked at: whether it is the one remembered; none where the database did not answer.
+    HeadSeen(Attempt, Option<bool>),
     /// A turn was opened; none where it could not be, or was lost while it was open.
     TurnOpened(Attempt, Option<TurnView>),
     /// A turn was closed.
@@ -91,8 +91,7 @@ pub enum Output {
     /// Look whether the head is still this; answer with [`Input::HeadSeen`].
     LookAtHead(Attempt, Cursor),
     /// Open a turn after a pause, and look at the log from the remembered head on (none: at the head alone), and for the
-    /// unsettled event; answer
-    /// with [`Input::TurnOpened`].
+    /// unsettled event; answer with [`Input::TurnOpened`].
     OpenTurn {
         /// Which.
         attempt: Attempt,
@@ -102,6 +101,9 @@ pub enum Output {
         unsettled: Option<Cursor>,
         /// The pause.
         delay_ms: u64,
+        /// The connection is a new one: another database may be behind it. First have the stream compared with its log,
+        /// which sets the hold if history was lost; where the stream can't be read within some seconds, go on.
+        compare: bool,
     },
     /// As [`Output::Load`], within the open turn.
     LoadInTurn(Attempt, Wanted, Position),

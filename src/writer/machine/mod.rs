@@ -23,6 +23,7 @@ use std::sync::Arc;
 use crate::domain::record::LedgerId;
 use crate::log::entry::Entry;
 use crate::log::head::Head;
+use crate::log::hold::Losses;
 use crate::writer::answer::WriteError;
 use cache::Cache;
 use group::{Decided, Knowledge, Pending, Verdict, decide_group, unsent, wanted};
@@ -75,6 +76,11 @@ pub struct Writer {
     failures: u32,
     /// The database has just refused a key or a version that the loaded states do not know of.
     conflicted: bool,
+    /// The database did not answer, or was not asked yet: behind the next connection may be one that lost history, with
+    /// this writer's head in it. Nothing is appended before stream and log were compared.
+    suspect: bool,
+    /// The losses that had been accepted when the head was last looked at.
+    losses: Losses,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -109,12 +115,15 @@ impl Writer {
             group_limit,
             failures: 0,
             conflicted: false,
+            suspect: true,
+            losses: Losses::default(),
         }
     }
 
     /// Takes what happened, and says what to do.
     pub fn handle(&mut self, now: Now, input: Input) -> Vec<Output> {
         let mut out = Vec::new();
+        self.suspect |= self.lost_connection(&input);
         match input {
             Input::Submit(submitted) => {
                 for submitted in submitted {
@@ -145,7 +154,7 @@ impl Writer {
             }
             Input::HeadSeen(attempt, same) if attempt == self.attempt => {
                 match std::mem::replace(&mut self.phase, Phase::Idle) {
-                    Phase::Looking(decided) if same => answer_all(decided.verdicts, &mut out),
+                    Phase::Looking(decided) if same == Some(true) => answer_all(decided.verdicts, &mut out),
                     Phase::Looking(decided) => {
                         let group = decided.verdicts.into_iter().map(|(pending, _)| pending).collect();
                         self.open_turn(Unsettled::Undecided(group), &mut out);
@@ -173,6 +182,27 @@ impl Writer {
         out
     }
 
+    /// Whether the database's answer to what is under way was lost.
+    fn lost_connection(&self, input: &Input) -> bool {
+        let lost =
+            |outcome: &Result<(), Failure>| matches!(outcome, Err(Failure::Unknown | Failure::NotWritten));
+        match input {
+            Input::Loaded(attempt, loaded) => *attempt == self.attempt && loaded.is_none(),
+            Input::HeadSeen(attempt, same) => *attempt == self.attempt && same.is_none(),
+            Input::TurnOpened(attempt, view) => *attempt == self.attempt && view.is_none(),
+            Input::Appended(attempt, outcome) | Input::TurnClosed(attempt, outcome) => {
+                *attempt == self.attempt && lost(outcome)
+            }
+            Input::Start | Input::Submit(_) | Input::Tick => false,
+        }
+    }
+
+    /// How many losses had been accepted when the head was last looked at.
+    #[must_use]
+    pub fn losses(&self) -> Losses {
+        self.losses
+    }
+
     /// The log's head as far as this writer knows it; none before its first look, and once history was lost.
     #[must_use]
     pub fn head(&self) -> Option<Head> {
@@ -192,12 +222,13 @@ impl Writer {
         self.queue.push_back(Pending { ticket, command, seed, deadline_ms, bytes, answered: false });
     }
 
-    /// Takes the next group, if nothing is under way. Without a head, looks for it first, whether somebody waits or not.
+    /// Takes the next group, if nothing is under way. Without a head, or after the database did not answer, looks at the
+    /// log first, whether somebody waits or not.
     fn begin_group(&mut self, now: Now, out: &mut Vec<Output>) {
         if self.phase != Phase::Idle {
             return;
         }
-        let Some(head) = self.head else {
+        let Some(head) = self.head.filter(|_| !self.suspect) else {
             let group = self.take_group();
             self.open_turn(Unsettled::Undecided(group), out);
             return;

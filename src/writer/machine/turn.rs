@@ -89,7 +89,7 @@ impl Writer {
             }
         };
         self.phase = Phase::Turning(Turning::Opening(unsettled));
-        out.push(Output::OpenTurn { attempt, head, unsettled: last, delay_ms });
+        out.push(Output::OpenTurn { attempt, head, unsettled: last, delay_ms, compare: self.suspect });
     }
 
     fn reopen_turn(&mut self, unsettled: Unsettled, out: &mut Vec<Output>) {
@@ -105,10 +105,12 @@ impl Writer {
                 return;
             }
         };
-        let Some(TurnView { held, went_in, tail }) = view else {
+        let Some(TurnView { held, losses, went_in, tail }) = view else {
             self.reopen_turn(unsettled, out);
             return;
         };
+        self.suspect = false;
+        let given_up = std::mem::replace(&mut self.losses, losses) < losses;
         match unsettled {
             // It had gone in. That holds whatever else has happened since.
             Unsettled::Append(decided, _) if went_in => {
@@ -123,27 +125,39 @@ impl Writer {
             }
             // Its first event is there and its last is not: the log was cut in the middle of what it had taken whole.
             Unsettled::Append(decided, failure) if held.is_none() && decided.came_next(tail.next()) => {
-                self.lost_history(Unsettled::Append(decided, failure), out);
+                self.lost_history(Unsettled::Append(decided, failure), given_up, out);
             }
-            unsettled => self.settle(now, unsettled, held.is_some(), tail, out),
+            unsettled if held.is_some() => self.held(unsettled, &tail, out),
+            unsettled => self.settle(now, unsettled, tail, given_up, out),
         }
     }
 
-    /// Nothing of ours had gone in.
-    fn settle(&mut self, now: Now, unsettled: Unsettled, held: bool, tail: TailView, out: &mut Vec<Output>) {
-        match (tail, unsettled) {
-            (tail, unsettled) if held => {
-                if tail == TailView::OtherPast {
-                    self.forget_the_log(out);
-                }
-                if let TailView::FarBehind { head, .. } = tail {
-                    self.cache.clear();
-                    self.head = Some(head);
-                }
-                let verdicts = unsettled.refused(&WriteError::LedgerBehind);
-                self.close_turn(Turning::Ending(verdicts), Closing::End, out);
+    /// Nothing of ours had gone in, and nothing will before an operator has decided.
+    fn held(&mut self, unsettled: Unsettled, tail: &TailView, out: &mut Vec<Output>) {
+        match tail {
+            TailView::OtherPast => self.forget_the_log(out),
+            TailView::FarBehind { head, .. } => {
+                self.cache.clear();
+                self.head = Some(*head);
             }
-            (TailView::OtherPast, unsettled) => self.lost_history(unsettled, out),
+            // Folded on once the hold is gone.
+            TailView::Moved(_) => {}
+        }
+        let verdicts = unsettled.refused(&WriteError::LedgerBehind);
+        self.close_turn(Turning::Ending(verdicts), Closing::End, out);
+    }
+
+    /// Nothing of ours had gone in. `given_up`: a loss of history was accepted since the log was last looked at.
+    fn settle(
+        &mut self,
+        now: Now,
+        unsettled: Unsettled,
+        tail: TailView,
+        given_up: bool,
+        out: &mut Vec<Output>,
+    ) {
+        match (tail, unsettled) {
+            (TailView::OtherPast, unsettled) => self.lost_history(unsettled, given_up, out),
             (TailView::Moved(events), Unsettled::Append(decided, failure)) if events.is_empty() => {
                 self.settle_unmoved(now, decided, failure, out);
             }
@@ -207,7 +221,14 @@ impl Writer {
         self.decide_in_turn(now, group, out);
     }
 
-    fn lost_history(&mut self, unsettled: Unsettled, out: &mut Vec<Output>) {
+    /// The log lost what this writer remembers; `given_up`: an operator has decided so since it was last looked at.
+    fn lost_history(&mut self, unsettled: Unsettled, given_up: bool, out: &mut Vec<Output>) {
+        if given_up {
+            self.forget_the_log(out);
+            let verdicts = unsettled.refused(&WriteError::Unavailable);
+            self.close_turn(Turning::Ending(verdicts), Closing::End, out);
+            return;
+        }
         let position = self.head.map_or(Cursor::Start, |head| head.cursor).position();
         let reason = format!("the log has no longer the event at position {position} that this writer knows");
         let hold = Hold { reason, position };
