@@ -11,6 +11,7 @@ pub mod health;
 pub mod http;
 pub mod log;
 pub mod oasis;
+pub mod progress;
 pub mod projections;
 pub mod telemetry;
 pub mod writer;

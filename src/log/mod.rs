@@ -15,6 +15,7 @@ pub mod load;
 pub mod lookup;
 pub mod probe;
 pub mod read;
+pub mod recovery;
 pub mod schema;
 pub mod tail;
 pub mod turn;

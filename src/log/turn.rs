@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::append::{AppendReply, append};
 use super::head::{Head, read_head};
-use super::hold::{Hold, Losses, lift_hold, read_hold, read_losses, set_hold};
+use super::hold::{Hold, Losses, accept_loss, lift_hold, read_hold, read_losses, set_hold};
 use super::load::{Loaded, Wanted, load};
 use super::lookup::event_id_at;
 use super::read::{ReadError, read_after};
@@ -193,6 +193,22 @@ impl Turn {
         set_hold(&mut self.connection, hold).await?;
         sqlx::raw_sql("commit").execute(&mut self.connection).await?;
         Ok(self.connection)
+    }
+
+    /// The last event.
+    ///
+    /// # Errors
+    /// Whatever the driver says.
+    pub async fn head(&mut self) -> Result<Cursor, sqlx::Error> {
+        Ok(read_head(&mut self.connection).await?.cursor)
+    }
+
+    /// Puts a loss on record as given up; not before [`Turn::commit`].
+    ///
+    /// # Errors
+    /// Whatever the driver says.
+    pub async fn accept_loss(&mut self, first: Position, last: Position) -> Result<(), sqlx::Error> {
+        accept_loss(&mut self.connection, first, last).await
     }
 
     /// Removes the hold; not before [`Turn::commit`].

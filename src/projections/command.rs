@@ -1,19 +1,14 @@
 //! `vtid-ledger projection status` and `vtid-ledger projection rebuild`.
 
-use std::io::{IsTerminal, Write};
-use std::time::Duration;
+use std::io::Write;
 
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sqlx::postgres::PgConnectOptions;
-use tokio::time::Instant;
 
-use super::rebuild::{From, WalkProgress, rebuild};
+use super::rebuild::{From, rebuild};
 use super::tasks::{NAME, ProjectionError, REVISION, progress};
 use crate::log::connect::connect;
-
-/// How often a rebuild tells how far it is, where there is no terminal.
-const LINE_EVERY: Duration = Duration::from_secs(5);
+use crate::progress::Progress;
 
 /// What `vtid-ledger projection` takes.
 #[derive(Debug, Clone, Args)]
@@ -80,22 +75,13 @@ async fn show_rebuild(
     from: From,
     out: &mut impl Write,
 ) -> Result<(), ProjectionError> {
-    let bar = std::io::stderr().is_terminal().then(bar);
-    let mut told = Instant::now();
-    let mut failed = Ok(());
+    let mut progress = Progress::new("tasks");
     let done = rebuild(options, from, |walk| {
-        if let Some(bar) = &bar {
-            show(bar, walk);
-        } else if told.elapsed() >= LINE_EVERY && failed.is_ok() {
-            told = Instant::now();
-            failed = writeln!(out, "{}", line(walk));
-        }
+        let total = walk.total.unwrap_or(0);
+        progress.tell(walk.tasks, total, &format!("{} rows mended", walk.differences()));
     })
     .await?;
-    failed?;
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
-    }
+    drop(progress);
     if let Some(after) = &done.resumed_after {
         writeln!(out, "took up an interrupted rebuild after {after}; --restart begins at the first task")?;
     }
@@ -109,24 +95,4 @@ async fn show_rebuild(
         done.unexpected
     )?;
     Ok(())
-}
-
-fn line(walk: &WalkProgress) -> String {
-    let of = walk.total.map(|total| format!(" of about {total}")).unwrap_or_default();
-    format!("{}{of} tasks, {} rows mended", walk.tasks, walk.differences())
-}
-
-fn bar() -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} tasks, {msg} ({eta} left)") {
-        bar.set_style(style);
-    }
-    bar
-}
-
-fn show(bar: &ProgressBar, walk: &WalkProgress) {
-    // An estimate: the bar never shows more done than there is.
-    bar.set_length(walk.total.unwrap_or(0).max(walk.tasks));
-    bar.set_position(walk.tasks);
-    bar.set_message(format!("{} rows mended", walk.differences()));
 }
