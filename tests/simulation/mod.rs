@@ -4,5 +4,6 @@ mod check;
 pub(crate) mod explore;
 mod faults;
 mod log_model;
+mod stream_conformance;
 mod world;
 mod writers;

@@ -1,5 +1,7 @@
 //! A NATS server for each test.
 
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -79,6 +81,60 @@ impl TestNats {
     pub(crate) async fn start(&mut self) {
         self.server = Some(NatsServer::start(&self.options).await.unwrap());
     }
+
+    /// Stops the server for as long as it takes to copy its store.
+    pub(crate) async fn snapshot_store(&mut self) -> StoreCopy {
+        let folder = super::folder();
+        self.stop().await;
+        copy_folder(&self.store(), &folder.path().join("jetstream"));
+        self.start().await;
+        StoreCopy { folder }
+    }
+
+    /// Starts the server again with what it held when the copy was made: all later messages are lost.
+    pub(crate) async fn restore_store(&mut self, copy: &StoreCopy) {
+        self.stop().await;
+        fs::remove_dir_all(self.store()).unwrap();
+        copy_folder(&copy.folder.path().join("jetstream"), &self.store());
+        self.start().await;
+    }
+
+    /// Starts the server again with an empty store: not even the stream is there.
+    pub(crate) async fn wipe_store(&mut self) {
+        self.stop().await;
+        fs::remove_dir_all(self.store()).unwrap();
+        self.start().await;
+    }
+
+    fn store(&self) -> PathBuf {
+        self.options.folder.join("jetstream")
+    }
+}
+
+/// A server's store as it was at some time.
+pub(crate) struct StoreCopy {
+    folder: TempDir,
+}
+
+/// Copies a folder with all that is in it. Under root it stays the server's user's.
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let (source, target) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
+        if source.is_dir() {
+            copy_folder(&source, &target);
+        } else {
+            fs::copy(&source, &target).unwrap();
+            own_as(&source, &target);
+        }
+    }
+    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
+    own_as(from, to);
+}
+
+fn own_as(model: &Path, path: &Path) {
+    let owner = fs::metadata(model).unwrap();
+    chown(path, Some(owner.uid()), Some(owner.gid())).unwrap();
 }
 
 impl Drop for TestNats {
