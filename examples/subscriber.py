@@ -3,6 +3,7 @@
 
     pip install nats-py
     NATS_URL=nats://127.0.0.1:4222 python3 examples/subscriber.py state.json
+    NATS_URL=nats://127.0.0.1:4222 python3 examples/subscriber.py state.json 42    # goes back to position 42 first
 
 JetStream delivers at least once. So the subscriber keeps the last position and event id that it handled, together with
 what it did (here: in one file; in real life in the same transaction), and drops whatever is not newer.
@@ -36,19 +37,27 @@ def save(path, state):
     os.replace(path + ".new", path)
 
 
-async def check_past(js, state):
-    """The message at our position must still be the event that we handled; a stream that is shorter is being put back."""
-    if state["position"] == 0:
-        return
+async def message_at(js, position):
+    """None where the stream does not go so far: it may just be being put back."""
     try:
-        message = await js.get_msg(STREAM, state["position"])
+        return await js.get_msg(STREAM, position)
     except NotFoundError:
-        return
-    if message.headers["Nats-Msg-Id"] != state["id"]:
-        sys.exit(
-            f"position {state['position']} is another event now: an operator gave up lost history (oasis rebuild "
-            "--accept-loss). Go back to the position that it named, in what you keep and in the state file."
-        )
+        return None
+
+
+async def check_past(js, state):
+    """The message at our position must still be the event that we handled. Nothing is handled before that is known."""
+    while state["position"] > 0:
+        message = await message_at(js, state["position"])
+        if message is None:
+            await asyncio.sleep(0.5)
+        elif message.headers["Nats-Msg-Id"] == state["id"]:
+            return
+        else:
+            sys.exit(
+                f"position {state['position']} is another event now: an operator gave up lost history (oasis rebuild "
+                "--accept-loss). Undo what came after the position that it named, and start me with that position."
+            )
 
 
 async def subscribe(js, state):
@@ -68,22 +77,37 @@ async def subscribe(js, state):
     return await js.pull_subscribe_bind(DURABLE, STREAM)
 
 
-async def main(path):
+async def go_back(js, path, position):
+    """To the position that the operator's rebuild named: what we did after it is undone, as if it had not been."""
+    try:
+        await js.delete_consumer(STREAM, DURABLE)
+    except NotFoundError:
+        pass
+    message = await message_at(js, position) if position > 0 else None
+    save(path, {"position": position, "id": message and message.headers["Nats-Msg-Id"]})
+
+
+async def main(path, back_to=None):
     connection = await nats.connect(os.environ.get("NATS_URL", "nats://127.0.0.1:4222"))
     js = connection.jetstream()
+    if back_to is not None:
+        await go_back(js, path, int(back_to))
     state = load(path)
-    subscription = await subscribe(js, state)
+    subscription = None
     while True:
         try:
+            subscription = subscription or await subscribe(js, state)
             messages = await subscription.fetch(100, timeout=5)
-        except (asyncio.TimeoutError, nats.errors.TimeoutError):
-            # Nothing came; or the consumer went with a rebuilt stream.
-            subscription = await subscribe(js, state)
+        except (asyncio.TimeoutError, nats.errors.Error):
+            # Nothing came, or NATS was away; or the consumer went with a rebuilt stream.
+            subscription = None
+            await asyncio.sleep(0.2)
             continue
         for message in messages:
-            event = json.loads(message.data)
-            position = event["metadata"]["position"]
-            if position > state["position"]:
+            position = message.metadata.sequence.stream
+            # What does not say that it is the ledger's event at this sequence is none of ours.
+            if position > state["position"] and (message.headers or {}).get("ce-position") == str(position):
+                event = json.loads(message.data)
                 print(position, event["event"], event["metadata"]["vtid"], event["status"], flush=True)
                 state = {"position": position, "id": event["rid"]}
                 save(path, state)
@@ -91,4 +115,4 @@ async def main(path):
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    asyncio.run(main(*sys.argv[1:]))

@@ -9,6 +9,7 @@ mod dev_crash;
 mod dev_servers;
 mod domain;
 mod http;
+mod ledger_behind;
 mod list;
 mod log;
 mod numbering;

@@ -35,6 +35,20 @@ impl Head {
     }
 }
 
+/// Whether `head` is the last event still, and nothing is on hold: then what was decided on it is true.
+///
+/// # Errors
+/// Whatever the driver says.
+pub async fn is_head(connection: &mut PgConnection, head: Cursor) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "select (select event_id from ledger.event order by position desc limit 1) is not distinct from $1
+            and not exists (select from ledger.hold)",
+    )
+    .bind(head.id())
+    .fetch_one(connection)
+    .await
+}
+
 /// Reads the head: the last event and the last created one, both by index, in one statement.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ use crate::domain::record::Recorded;
 use crate::log::append::{AppendReply, append};
 use crate::log::connect::connect;
 use crate::log::entry::Entry;
-use crate::log::head::read_head;
+use crate::log::head::is_head;
 use crate::log::load::{Loaded, Wanted, load};
 use crate::log::read::ReadError;
 use crate::log::turn::{Turn, TurnView};
@@ -100,12 +100,11 @@ impl Operations {
         let limit = self.limit;
         let looking = async {
             let mut connection = self.take_connection().await?;
-            let found = read_head(&mut connection).await?.cursor;
+            let same = is_head(&mut connection, head).await?;
             self.state = State::Connected(connection);
-            Ok::<Cursor, sqlx::Error>(found)
+            Ok::<bool, sqlx::Error>(same)
         };
-        let found = told("looking at the head", timeout(limit, looking).await);
-        Input::HeadSeen(attempt, found.map(|found| found == head))
+        Input::HeadSeen(attempt, told("looking at the head", timeout(limit, looking).await))
     }
 
     pub(super) async fn open_turn(

@@ -5,11 +5,12 @@ pub(crate) mod generate;
 pub(crate) mod ledger;
 pub(crate) mod load;
 mod nats;
-mod postgres;
+pub(crate) mod postgres;
 pub(crate) mod probes;
 pub(crate) mod projection;
 pub(crate) mod service;
 pub(crate) mod stream;
+pub(crate) mod subscriber;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

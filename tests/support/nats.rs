@@ -62,7 +62,8 @@ pub(crate) async fn nats_with(flavor: NatsFlavor, extra_config: &str) -> TestNat
 impl TestNats {
     /// The server's address, which stays the same when it is started again.
     pub(crate) fn url(&self) -> String {
-        self.server().url()
+        let port = self.server.as_ref().map(NatsServer::port).or(self.options.port);
+        format!("nats://127.0.0.1:{}", port.expect("it was started once"))
     }
 
     /// The running server.

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{LazyLock, Mutex};
 
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::sync::OnceCell;
 use vtid_ledger::dev::{PostgresOptions, PostgresServer};
 
@@ -47,6 +48,47 @@ impl TestDatabase {
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
+}
+
+/// A database as it was at some time.
+pub(crate) struct DatabaseCopy(TestDatabase);
+
+impl TestDatabase {
+    /// Copies it. Whoever is connected is cut off, and can come back once that is done.
+    pub(crate) async fn copy(&self) -> DatabaseCopy {
+        let server = server().await;
+        let mut admin = PgConnection::connect(&server.url("postgres")).await.unwrap();
+        let name = format!("{}_copy_{}", self.name, COUNTER.fetch_add(1, Ordering::Relaxed));
+        self.allow_connections(&mut admin, false).await;
+        clone_database(&mut admin, &self.name, &name).await;
+        self.allow_connections(&mut admin, true).await;
+        DatabaseCopy(Self { url: server.url(&name), name })
+    }
+
+    /// What an operator does who restores a backup in place: whoever is connected is cut off, and finds the older
+    /// database when he comes back.
+    pub(crate) async fn put_back(&self, copy: &DatabaseCopy) {
+        let mut admin = PgConnection::connect(&server().await.url("postgres")).await.unwrap();
+        let drop = format!(r#"drop database "{}" with (force)"#, self.name);
+        admin.execute(AssertSqlSafe(drop)).await.unwrap();
+        clone_database(&mut admin, &copy.0.name, &self.name).await;
+    }
+
+    async fn allow_connections(&self, admin: &mut PgConnection, allow: bool) {
+        let alter = format!(r#"alter database "{}" with allow_connections {allow}"#, self.name);
+        admin.execute(AssertSqlSafe(alter)).await.unwrap();
+    }
+}
+
+/// A copy is refused as long as somebody is connected, and who was cut off takes a moment to go.
+async fn clone_database(admin: &mut PgConnection, from: &str, to: &str) {
+    let clone = format!(r#"create database "{to}" template "{from}""#);
+    super::eventually("the database to be copied", async || {
+        let cut_off = "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1";
+        sqlx::query(cut_off).bind(from).execute(&mut *admin).await.unwrap();
+        admin.execute(AssertSqlSafe(clone.clone())).await.ok()
+    })
+    .await;
 }
 
 impl Drop for TestDatabase {

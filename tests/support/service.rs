@@ -35,6 +35,17 @@ pub(crate) async fn platform_on(flavor: NatsFlavor) -> Platform {
 }
 
 impl Platform {
+    /// Runs a command of the program to its end, as an operator would.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Ended {
+        let mut command = tokio::process::Command::new(program());
+        command.args(arguments).env_clear();
+        command.env("DATABASE_URL", self.database.url()).env("NATS_URL", self.nats.url());
+        let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
+        let output = tokio::time::timeout(Duration::from_mins(1), output).await.expect("it ends").unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Ended { success: output.status.success(), out: text(output.stdout), error: text(output.stderr) }
+    }
+
     /// A connection as the database's owner.
     pub(crate) async fn connection(&self) -> PgConnection {
         PgConnection::connect(self.database.url()).await.unwrap()
@@ -74,6 +85,28 @@ impl Platform {
             .env("NATS_URL", self.nats.url())
             .stdout(Stdio::null());
         Service::start(command)
+    }
+}
+
+/// What a command left behind.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) success: bool,
+    pub(crate) out: String,
+    pub(crate) error: String,
+}
+
+impl Ended {
+    /// Asserts that it succeeded; gives what it printed.
+    pub(crate) fn succeeded(self) -> String {
+        assert!(self.success, "{self:?}");
+        self.out
+    }
+
+    /// Asserts that it failed; gives what it said.
+    pub(crate) fn failed(self) -> String {
+        assert!(!self.success, "{self:?}");
+        self.error
     }
 }
 
@@ -192,6 +225,11 @@ impl Service {
         body: impl Into<String>,
     ) -> reqwest::RequestBuilder {
         self.request(method, path).header("content-type", "application/json").body(body.into())
+    }
+
+    /// All that it has logged so far.
+    pub(crate) fn log_text(&self) -> String {
+        self.log_lines().iter().map(Value::to_string).collect::<Vec<_>>().join("\n")
     }
 
     /// The lines that it has logged so far.

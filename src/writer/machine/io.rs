@@ -52,7 +52,8 @@ pub enum Input {
     Loaded(Attempt, Option<Loaded>),
     /// An append ended.
     Appended(Attempt, Result<(), Failure>),
-    /// The log's head was looked at: whether it is the one remembered; none where the database did not answer.
+    /// The log's head was looked at: whether it is the one remembered, and no hold stands; none where the database did not
+    /// answer.
     HeadSeen(Attempt, Option<bool>),
     /// A turn was opened; none where it could not be, or was lost while it was open.
     TurnOpened(Attempt, Option<TurnView>),
