@@ -45,13 +45,25 @@ async def message_at(js, position):
         return None
 
 
+def is_ours(message, sequence):
+    return message is not None and (message.headers or {}).get("ce-position") == str(sequence)
+
+
+async def wait_for_rebuild(js, sequence):
+    """Somebody else wrote into the stream. What comes after it is not handled before the ledger's own event is there."""
+    print(f"sequence {sequence} is not the ledger's event: waiting for a rebuild of the stream", file=sys.stderr)
+    await js.delete_consumer(STREAM, DURABLE)
+    while not is_ours(await message_at(js, sequence), sequence):
+        await asyncio.sleep(0.5)
+
+
 async def check_past(js, state):
     """The message at our position must still be the event that we handled. Nothing is handled before that is known."""
     while state["position"] > 0:
         message = await message_at(js, state["position"])
         if message is None:
             await asyncio.sleep(0.5)
-        elif message.headers["Nats-Msg-Id"] == state["id"]:
+        elif (message.headers or {}).get("Nats-Msg-Id") == state["id"]:
             return
         else:
             sys.exit(
@@ -87,6 +99,22 @@ async def go_back(js, path, position):
     save(path, {"position": position, "id": message and message.headers["Nats-Msg-Id"]})
 
 
+async def handle(js, path, state, messages):
+    """Handles them in order, each once; false where it had to stop."""
+    for message in messages:
+        position = message.metadata.sequence.stream
+        if position > state["position"]:
+            if not is_ours(message, position):
+                await wait_for_rebuild(js, position)
+                return False
+            event = json.loads(message.data)
+            print(position, event["event"], event["metadata"]["vtid"], event["status"], flush=True)
+            state.update(position=position, id=event["rid"])
+            save(path, state)
+        await message.ack()
+    return True
+
+
 async def main(path, back_to=None):
     connection = await nats.connect(os.environ.get("NATS_URL", "nats://127.0.0.1:4222"))
     js = connection.jetstream()
@@ -98,20 +126,12 @@ async def main(path, back_to=None):
         try:
             subscription = subscription or await subscribe(js, state)
             messages = await subscription.fetch(100, timeout=5)
+            if not await handle(js, path, state, messages):
+                subscription = None
         except (asyncio.TimeoutError, nats.errors.Error):
             # Nothing came, or NATS was away; or the consumer went with a rebuilt stream.
             subscription = None
             await asyncio.sleep(0.2)
-            continue
-        for message in messages:
-            position = message.metadata.sequence.stream
-            # What does not say that it is the ledger's event at this sequence is none of ours.
-            if position > state["position"] and (message.headers or {}).get("ce-position") == str(position):
-                event = json.loads(message.data)
-                print(position, event["event"], event["metadata"]["vtid"], event["status"], flush=True)
-                state = {"position": position, "id": event["rid"]}
-                save(path, state)
-            await message.ack()
 
 
 if __name__ == "__main__":

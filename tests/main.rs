@@ -22,4 +22,5 @@ mod rebuild;
 mod rebuild_under_load;
 mod simulation;
 mod snapshot_held;
+mod stream_lost;
 mod support;

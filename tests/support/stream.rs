@@ -44,8 +44,9 @@ pub(crate) async fn log_after(database: &str, from: Cursor) -> Vec<Recorded> {
 }
 
 async fn stream_of(nats: &str) -> Stream {
-    let client = async_nats::connect(nats).await.unwrap();
-    jetstream::new(client).get_stream(STREAM).await.unwrap()
+    let context = jetstream::new(async_nats::connect(nats).await.unwrap());
+    // It may just be being made.
+    eventually("the stream to be there", async || context.get_stream(STREAM).await.ok()).await
 }
 
 /// The records of a NATS server's stream, in the order of their sequences.

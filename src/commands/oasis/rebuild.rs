@@ -55,7 +55,11 @@ pub(super) async fn run(
         out,
         "consumers are gone: subscribers make theirs anew after the position that they have handled;"
     )?;
-    writeln!(out, "a subscriber to whose position another event belongs goes back to position {back_to}")?;
+    writeln!(
+        out,
+        "one that has left out a message after position {back_to}, or to whose position another event belongs, \
+         goes back to position {back_to}"
+    )?;
     Ok(())
 }
 
