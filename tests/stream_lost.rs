@@ -210,6 +210,41 @@ async fn check_names_each_difference() {
     assert_eq!(log_after(platform.database.url(), Cursor::Start).await, log);
 }
 
+/// A stream that somebody made by hand, and from which messages can be deleted: each is named, and a rebuild makes it
+/// what it must be.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_of_another_make_is_named_and_made_anew() {
+    let platform = platform_on(NatsFlavor::Current).await;
+    let context = jetstream_of(&platform).await;
+    let config = jetstream::stream::Config {
+        name: "OASIS_VTID_LEDGER".to_owned(),
+        subjects: vec!["oasis.*.vtid-ledger.*".to_owned()],
+        ..jetstream::stream::Config::default()
+    };
+    let stream = context.create_stream(config).await.unwrap();
+    for _ in 0..3 {
+        context.publish(SUBJECT, "foreign".into()).await.unwrap().await.unwrap();
+    }
+    stream.delete_message(2).await.unwrap();
+    let service = platform.serve().await;
+    service.create(some_task("one")).await.expect(200);
+    eventually("it is named", async || {
+        let ready = service.get("/readyz").await.expect(200);
+        ready.body["degraded"].to_string().contains("deny_delete is false, must be true").then_some(())
+    })
+    .await;
+    let checked = platform.run(&["oasis", "check"]).await;
+    let lines: Vec<&str> = checked.out.lines().collect();
+    let found = ["1  foreign", "2  no message", "3  foreign"];
+    assert!(found.iter().zip(&lines).all(|(found, line)| line.starts_with(found)), "{checked:?}");
+    assert!(lines[4].contains("has another configuration") && lines[4].contains("deny_purge"), "{checked:?}");
+    checked.failed();
+    platform.run(&["oasis", "rebuild"]).await.succeeded();
+    assert_eq!(the_stream_is_whole(&platform).await, 1);
+    let missing = platform.run(&["oasis", "check", "--oasis-stream", "ANOTHER"]).await.failed();
+    assert!(missing.contains("the stream ANOTHER does not exist"), "{missing}");
+}
+
 /// What says that it is the ledger's event, and holds no record of it, is not put back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_without_its_record_is_not_put_back() {
