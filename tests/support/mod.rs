@@ -8,6 +8,7 @@ mod nats;
 pub(crate) mod postgres;
 pub(crate) mod probes;
 pub(crate) mod projection;
+pub(crate) mod proxy;
 pub(crate) mod service;
 pub(crate) mod stream;
 pub(crate) mod subscriber;
