@@ -164,4 +164,3 @@ fn a_relay_without_generations_is_found() {
     let found = finds(Flaw::NoGenerations, &walk.with(&[Fault::RequestLost]));
     assert!(found.broken.contains("retries without end"), "{found}");
 }
-
