@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 use vtid_ledger::oasis::published::Found;
 use vtid_ledger::oasis::relay::machine::{Answer, Input, State};
 
+use super::plain_log::at;
 use super::relay::Request;
 use super::relay_calm::LIMITS;
-use super::relay_faults::{Fault, Tally};
-use super::relay_log::at;
+use super::relay_faults::Fault;
 use super::relay_world::{Promise, RelayWorld};
 use super::stream_model::Lookup;
+use super::tally::Tally;
 
 const SEEDS: u64 = 4_000;
 const STEPS: usize = 250;

@@ -3,9 +3,9 @@
 use vtid_ledger::oasis::published::Found;
 use vtid_ledger::oasis::relay::machine::{Input, Seen, State};
 
+use super::plain_log::{at, id};
 use super::relay::Request;
 use super::relay_calm::LIMITS;
-use super::relay_log::{at, id};
 use super::relay_world::RelayWorld;
 use super::stream_model::Lookup;
 

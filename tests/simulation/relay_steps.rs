@@ -5,11 +5,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use vtid_ledger::oasis::relay::machine::{Answer, Input, Limits, State};
 
 use super::explore::World;
+use super::plain_log::at;
 use super::relay::Request;
-use super::relay_faults::{Fault, Tally};
-use super::relay_log::at;
+use super::relay_faults::Fault;
 use super::relay_world::{Promise, RelayWorld};
 use super::stream_model::Lookup;
+use super::tally::Tally;
 
 /// Waits end whenever the walk says so: no time stands in any state.
 pub(super) const AT_ONCE: Limits = Limits {

@@ -10,8 +10,8 @@ use vtid_ledger::oasis::relay::machine::{
     Answer, Input, Known, Limits, Millis, OpenFault, Output, Seen, State,
 };
 
+use super::plain_log::{Log, at};
 use super::relay::{Feed, Relay, Request};
-use super::relay_log::{Log, at};
 use super::stream_model::{Lookup, StreamModel};
 
 /// Kept, or in words what was broken.

@@ -5,10 +5,11 @@ use std::time::Instant;
 use vtid_ledger::oasis::relay::machine::Limits;
 
 use super::explore::{Explored, Violation, explore};
-use super::relay_faults::{Fault, Tally};
+use super::relay_faults::Fault;
 use super::relay_steps::{AT_ONCE, Walk};
 use super::relay_world::Flaw;
 use super::stream_model::Lookup;
+use super::tally::Tally;
 
 const MAX_STATES: usize = 1_000_000;
 const LOOKUPS: [Lookup; 2] = [Lookup::IdFirst, Lookup::SequenceFirst];

@@ -17,7 +17,7 @@ use vtid_ledger::oasis::published::{Found, Published};
 use vtid_ledger::oasis::relay::machine::Answer;
 use vtid_ledger::oasis::stream::{DEFAULT_NAME, StreamArgs, context, ensure};
 
-use super::relay_log::{at, id};
+use super::plain_log::{at, id};
 use super::stream_model::{Lookup, StreamModel};
 use crate::support::{NatsFlavor, StoreCopy, TestNats, eventually, nats};
 

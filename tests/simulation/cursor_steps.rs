@@ -1,0 +1,268 @@
+//! Everything that can happen next between projectors and their database: for the exhaustive walk.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use vtid_ledger::domain::cursor::Cursor;
+use vtid_ledger::projections::machine::Input;
+
+use super::cursor_world::CursorWorld;
+use super::explore::World;
+use super::projector::{Asked, Projector};
+use super::tally::Tally;
+
+/// Every fault of the projectors' world, and what only comes to pass where one was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Fault {
+    /// A look at cursor or log, or a hold, fails.
+    NoAnswer,
+    ApplyLostBefore,
+    ApplyLostAfter,
+    /// The connection dies, and the transaction commits long after, or never.
+    ApplyLate,
+    Crashed,
+    /// Nothing is found although something is there: it was written just after the look.
+    Idle,
+    /// The database is put back from an older copy.
+    PutBack,
+    LateWentIn,
+    LateRefused,
+    LostRace,
+    /// A batch in memory holds an event that the log has lost.
+    NotInLog,
+    Held,
+}
+
+impl Fault {
+    pub(super) const CAUSES: [Self; 7] = [
+        Self::NoAnswer,
+        Self::ApplyLostBefore,
+        Self::ApplyLostAfter,
+        Self::ApplyLate,
+        Self::Crashed,
+        Self::Idle,
+        Self::PutBack,
+    ];
+    pub(super) const OUTCOMES: [Self; 5] =
+        [Self::LateWentIn, Self::LateRefused, Self::LostRace, Self::NotInLog, Self::Held];
+}
+
+/// What happens next.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    /// What a projector asks for is done.
+    Perform {
+        projector: usize,
+    },
+    /// Somebody writes: in this projector's process, or elsewhere.
+    Append {
+        process: Option<usize>,
+    },
+    LateArrives {
+        nth: usize,
+    },
+    LateIsGone {
+        nth: usize,
+    },
+    Fault {
+        fault: Fault,
+        projector: usize,
+        nth: usize,
+    },
+}
+
+/// The world, and what may still go wrong in it.
+#[derive(Clone, Debug)]
+pub(super) struct Walk {
+    pub(super) world: CursorWorld,
+    faults: [u8; Fault::CAUSES.len()],
+    /// Events that are still to be written.
+    appends: u8,
+    tally: Tally<Fault>,
+}
+
+impl Walk {
+    pub(super) fn new(projectors: usize, events: u64, appends: u8) -> Self {
+        let world = CursorWorld::new(projectors, events);
+        Self { world, faults: Default::default(), appends, tally: Tally::default() }
+    }
+
+    pub(super) fn with(mut self, faults: &[Fault]) -> Self {
+        faults.iter().for_each(|fault| self.faults[*fault as usize] += 1);
+        self
+    }
+
+    /// Its faults are counted here.
+    pub(super) fn counted(mut self, tally: &Tally<Fault>) -> Self {
+        self.tally = tally.clone();
+        self
+    }
+
+    fn may(&self, fault: Fault, projector: usize) -> bool {
+        let asked = self.world.projectors[projector].asked;
+        match fault {
+            Fault::NoAnswer => matches!(asked, Asked::Load | Asked::Read { .. } | Asked::Hold(_)),
+            Fault::ApplyLostBefore | Fault::ApplyLostAfter | Fault::ApplyLate => {
+                matches!(asked, Asked::Apply { .. })
+            }
+            Fault::Idle => matches!(asked, Asked::Read { .. }),
+            Fault::Crashed => true,
+            _ => false,
+        }
+    }
+
+    fn fault(&mut self, fault: Fault, index: usize, nth: usize) {
+        self.tally.count(fault);
+        self.faults[fault as usize] -= 1;
+        match (fault, self.world.projectors[index].asked) {
+            (Fault::PutBack, _) => self.world.restore(nth),
+            (Fault::Crashed, _) => self.world.projectors[index] = Projector::new(),
+            (Fault::Idle, _) => self.world.projectors[index].tell(Input::Idle),
+            (_, Asked::Apply { from, to }) => self.lose_apply(fault, index, from, to),
+            _ => self.world.projectors[index].tell(failed()),
+        }
+    }
+
+    /// Nobody learns what became of it.
+    fn lose_apply(&mut self, fault: Fault, index: usize, from: Cursor, to: Cursor) {
+        let answer = match self.world.fold(index, from, to) {
+            Err(unreadable) => unreadable,
+            Ok(transaction) => {
+                match fault {
+                    Fault::ApplyLostAfter => drop(self.world.commit(None, &transaction)),
+                    Fault::ApplyLate => self.world.late.push(transaction),
+                    _ => {}
+                }
+                failed()
+            }
+        };
+        self.world.projectors[index].tell(answer);
+    }
+
+    fn perform(&mut self, index: usize) {
+        if let Some(rows) = self.world.projectors[index].half.take() {
+            return self.world.write(&rows);
+        }
+        let answer = match self.world.projectors[index].asked {
+            Asked::Wait => Input::Woken,
+            Asked::Load => Input::Loaded(self.world.progress()),
+            Asked::Read { after, max_events } => self.read(index, after, max_events),
+            Asked::Apply { from, to } => self.apply(index, from, to),
+            Asked::Hold(cursor) => {
+                self.world.projectors[index].tail.clear();
+                self.world.settle_hold(cursor);
+                if self.world.log.hold {
+                    self.tally.count(Fault::Held);
+                }
+                Input::HoldSettled
+            }
+        };
+        self.world.projectors[index].tell(answer);
+    }
+
+    fn read(&mut self, index: usize, after: Cursor, max_events: u32) -> Input {
+        match self.world.read(index, after, max_events as usize) {
+            Err(cursor) => Input::OtherPast(cursor),
+            Ok(batch) => match batch.last() {
+                None => Input::Idle,
+                Some((position, id)) => {
+                    let to = Cursor::At { position: *position, id: *id };
+                    let events = u32::try_from(batch.len()).unwrap();
+                    self.world.projectors[index].batch = batch;
+                    Input::Read { to, events }
+                }
+            },
+        }
+    }
+
+    fn apply(&mut self, index: usize, from: Cursor, to: Cursor) -> Input {
+        match self.world.fold(index, from, to) {
+            Err(unreadable) => unreadable,
+            Ok(transaction) => {
+                let answer = self.world.commit(Some(index), &transaction);
+                match &answer {
+                    Input::LostRace => self.tally.count(Fault::LostRace),
+                    Input::OtherPast(_) => self.tally.count(Fault::NotInLog),
+                    _ => {}
+                }
+                answer
+            }
+        }
+    }
+
+    fn commit_late(&mut self, nth: usize) {
+        let transaction = self.world.late.remove(nth);
+        match self.world.commit(None, &transaction) {
+            Input::Applied => self.tally.count(Fault::LateWentIn),
+            _ => self.tally.count(Fault::LateRefused),
+        }
+    }
+}
+
+fn failed() -> Input {
+    Input::Failed { reason: "a fault".to_owned() }
+}
+
+impl World for Walk {
+    type Step = Step;
+
+    fn steps(&self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let faults: Vec<Fault> =
+            Fault::CAUSES.into_iter().filter(|fault| self.faults[*fault as usize] > 0).collect();
+        let count = self.world.projectors.len();
+        for projector in 0..count {
+            if !self.world.rests(projector) || self.world.projectors[projector].half.is_some() {
+                steps.push(Step::Perform { projector });
+            }
+            let faults = faults.iter().filter(|fault| self.may(**fault, projector));
+            steps.extend(faults.map(|fault| Step::Fault { fault: *fault, projector, nth: 0 }));
+        }
+        if faults.contains(&Fault::PutBack) {
+            let copies = 0..self.world.copies();
+            steps.extend(copies.map(|nth| Step::Fault { fault: Fault::PutBack, projector: 0, nth }));
+        }
+        if self.appends > 0 && !self.world.log.hold {
+            let own = (0..count).filter(|projector| self.world.may_write(*projector)).map(Some);
+            steps.extend(own.chain([None]).map(|process| Step::Append { process }));
+        }
+        for nth in 0..self.world.late.len() {
+            steps.extend([Step::LateArrives { nth }, Step::LateIsGone { nth }]);
+        }
+        steps
+    }
+
+    fn take(&mut self, step: &Step) -> Result<(), String> {
+        match *step {
+            Step::Perform { projector } => self.perform(projector),
+            Step::Append { process } => {
+                self.appends -= 1;
+                self.world.append(process);
+            }
+            Step::LateArrives { nth } => self.commit_late(nth),
+            Step::LateIsGone { nth } => drop(self.world.late.remove(nth)),
+            Step::Fault { fault, projector, nth } => self.fault(fault, projector, nth),
+        }
+        self.world.check()
+    }
+
+    fn settled(&self) -> Result<(), String> {
+        self.world.caught_up()
+    }
+}
+
+/// Which projector is which makes no difference.
+impl Hash for Walk {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let mut projectors: Vec<u64> = self.world.projectors.iter().map(fingerprint).collect();
+        projectors.sort_unstable();
+        projectors.hash(state);
+        self.world.hash_without_projectors(state);
+        (self.faults, self.appends).hash(state);
+    }
+}
+
+fn fingerprint(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
