@@ -4,32 +4,56 @@ use std::time::Instant;
 
 use super::cursor_steps::{Fault, Walk};
 use super::cursor_world::Flaw;
-use super::explore::{Violation, explore};
+use super::explore::{Explored, Violation, explore};
 use super::tally::Tally;
 
 const MAX_STATES: usize = 1_000_000;
 
-#[test]
-fn two_projectors_and_each_pair_of_faults() {
-    let (tally, begun) = (Tally::default(), Instant::now());
-    let (mut states, mut settled, mut walks) = (0, 0, 0);
-    for (n, first) in Fault::CAUSES.into_iter().enumerate() {
-        for second in &Fault::CAUSES[n..] {
-            for (events, appends) in [(2, 0), (1, 1)] {
-                let walk = Walk::new(2, events, appends).counted(&tally);
-                let explored = explore(walk.with(&[first, *second]), MAX_STATES);
-                let explored = explored.unwrap_or_else(|broken| panic!("{first:?}, {second:?}: {broken}"));
-                println!("{first:?} {second:?} {events}+{appends} {explored:?}");
-                states += explored.states;
-                settled += explored.settled;
-                walks += 1;
-            }
+/// Walks of one test, all of which must keep every promise.
+#[derive(Default)]
+struct Walks {
+    tally: Tally<Fault>,
+    explored: Vec<Explored>,
+}
+
+impl Walks {
+    fn walk(&mut self, walk: Walk, faults: &[Fault]) {
+        let explored = explore(walk.counted(&self.tally).with(faults), MAX_STATES);
+        self.explored.push(explored.unwrap_or_else(|broken| panic!("{faults:?}: {broken}")));
+    }
+
+    /// Tells how much was seen, and asserts that each of these came to pass.
+    fn end(self, begun: Instant, fired: impl IntoIterator<Item = Fault>) {
+        let states: usize = self.explored.iter().map(|one| one.states).sum();
+        let settled: usize = self.explored.iter().map(|one| one.settled).sum();
+        println!("{} walks, {states} states ({settled} settled), {:?}", self.explored.len(), begun.elapsed());
+        for fault in fired {
+            assert!(self.tally.of(fault) > 0, "{fault:?} never came to pass");
         }
     }
-    println!("{walks} walks, {states} states ({settled} settled), {:?}", begun.elapsed());
-    for fault in Fault::CAUSES.into_iter().chain(Fault::OUTCOMES) {
-        assert!(tally.of(fault) > 0, "{fault:?} never came to pass");
+}
+
+#[test]
+fn two_projectors_and_each_pair_of_faults() {
+    let (mut walks, begun) = (Walks::default(), Instant::now());
+    for (n, first) in Fault::CAUSES.into_iter().enumerate() {
+        for second in &Fault::CAUSES[n..] {
+            walks.walk(Walk::new(2, 2, 0), &[first, *second]);
+            walks.walk(Walk::new(2, 1, 1), &[first, *second]);
+        }
     }
+    walks.end(begun, Fault::CAUSES.into_iter().chain(Fault::OUTCOMES));
+}
+
+/// Lost history is written over by others before anybody finds out.
+#[test]
+fn a_database_that_is_put_back_and_written_on() {
+    let (mut walks, begun) = (Walks::default(), Instant::now());
+    walks.walk(Walk::new(2, 0, 2), &[Fault::PutBack]);
+    for fault in Fault::CAUSES {
+        walks.walk(Walk::new(1, 1, 2), &[Fault::PutBack, fault]);
+    }
+    walks.end(begun, [Fault::PutBack, Fault::NotInLog, Fault::Held]);
 }
 
 /// The same walk with the right projector and with a wrong one.
