@@ -80,6 +80,7 @@ pub(super) struct Walk {
     faults: [u8; Fault::CAUSES.len()],
     /// Events that are still to be written.
     appends: u8,
+    elsewhere: bool,
     tally: Tally<Fault>,
     /// Of the state; zero at the start.
     fingerprint: u64,
@@ -88,7 +89,14 @@ pub(super) struct Walk {
 impl Walk {
     pub(super) fn new(projectors: usize, events: u64, appends: u8) -> Self {
         let world = CursorWorld::new(projectors, events);
-        Self { world, faults: Default::default(), appends, tally: Tally::default(), fingerprint: 0 }
+        Self {
+            world,
+            faults: Default::default(),
+            appends,
+            elsewhere: false,
+            tally: Tally::default(),
+            fingerprint: 0,
+        }
     }
 
     pub(super) fn with(mut self, faults: &[Fault]) -> Self {
@@ -99,6 +107,12 @@ impl Walk {
     /// Its faults are counted here.
     pub(super) fn counted(mut self, tally: &Tally<Fault>) -> Self {
         self.tally = tally.clone();
+        self
+    }
+
+    /// All is written by processes without a projector.
+    pub(super) fn written_elsewhere(mut self) -> Self {
+        self.elsewhere = true;
         self
     }
 
@@ -242,7 +256,7 @@ impl World for Walk {
             steps.extend(copies.map(|nth| Step::Fault { fault: Fault::PutBack, projector: 0, nth }));
         }
         if self.appends > 0 && !self.world.log.hold {
-            let own = (0..count).filter(|projector| self.world.may_write(*projector)).map(Some);
+            let own = (0..count).filter(|one| !self.elsewhere && self.world.may_write(*one)).map(Some);
             steps.extend(own.chain([None]).map(|process| Step::Append { process }));
         }
         for nth in 0..self.world.late.len() {

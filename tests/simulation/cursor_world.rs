@@ -16,12 +16,6 @@ type Task = u64;
 /// Each row, as the events that are in it.
 pub(super) type Rows = BTreeMap<Task, Vec<Uuid>>;
 
-const TASKS: u64 = 2;
-
-fn task(position: Position) -> Task {
-    position.get() % TASKS
-}
-
 /// A projector that is known to be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Flaw {
@@ -59,6 +53,8 @@ pub(super) struct CursorWorld {
     /// Transactions of dead connections that may still commit.
     pub(super) late: Vec<Transaction>,
     pub(super) flaw: Option<Flaw>,
+    /// Events go into so many rows in turn.
+    pub(super) tasks: u64,
 }
 
 impl CursorWorld {
@@ -71,9 +67,14 @@ impl CursorWorld {
             projectors: (0..projectors).map(|_| Projector::new()).collect(),
             late: Vec::new(),
             flaw: None,
+            tasks: 2,
         };
         world.remember();
         world
+    }
+
+    fn task(&self, position: Position) -> Task {
+        position.get() % self.tasks
     }
 
     pub(super) fn progress(&self) -> Cursor {
@@ -145,20 +146,21 @@ impl CursorWorld {
         let batch = std::mem::take(&mut self.projectors[projector].batch);
         let mut rows = Rows::new();
         for (position, id) in batch {
-            let version = self.log.forebears(id).len().div_ceil(usize::try_from(TASKS).unwrap());
+            let task = self.task(position);
+            let version = self.log.forebears(id).len().div_ceil(usize::try_from(self.tasks).unwrap());
             let folded = &mut self.projectors[projector].folded;
-            if version > 1 && !folded.contains_key(&task(position)) {
+            if version > 1 && !folded.contains_key(&task) {
                 let before = self.log.after(at(0), usize::try_from(from.position().get()).unwrap());
-                let of_task = before.filter(|(other, _)| task(*other) == task(position));
-                folded.insert(task(position), of_task.map(|(_, id)| id).collect());
+                let of_task = before.filter(|(other, _)| other.get() % self.tasks == task);
+                folded.insert(task, of_task.map(|(_, id)| id).collect());
             }
-            let row = folded.entry(task(position)).or_default();
+            let row = folded.entry(task).or_default();
             if row.len() + 1 != version {
                 folded.clear();
                 return Err(Input::Unreadable { position, reason: "an event does not fold".to_owned() });
             }
             row.push(id);
-            rows.insert(task(position), row.clone());
+            rows.insert(task, row.clone());
         }
         Ok(Transaction { from, to, rows })
     }
@@ -199,7 +201,7 @@ impl CursorWorld {
         let mut fold = Rows::new();
         let projected = usize::try_from(self.progress.position().get()).unwrap();
         for (position, id) in self.log.after(at(0), projected) {
-            fold.entry(task(position)).or_default().push(id);
+            fold.entry(self.task(position)).or_default().push(id);
         }
         if self.rows == fold {
             return Ok(());

@@ -56,6 +56,18 @@ fn a_database_that_is_put_back_and_written_on() {
     walks.end(begun, [Fault::PutBack, Fault::NotInLog, Fault::Held]);
 }
 
+/// What is in memory of lost history must not get into a row by way of the events that follow on others'.
+#[test]
+fn states_of_lost_history_are_forgotten() {
+    let (mut walks, begun) = (Walks::default(), Instant::now());
+    for fault in [Fault::Idle, Fault::ApplyLostBefore] {
+        let mut walk = Walk::new(2, 0, 3).written_elsewhere();
+        walk.world.tasks = 1;
+        walks.walk(walk, &[Fault::PutBack, fault]);
+    }
+    walks.end(begun, [Fault::PutBack, Fault::LostRace]);
+}
+
 /// The same walk with the right projector and with a wrong one.
 fn finds(flaw: Flaw, right: &Walk) -> Violation {
     let mut wrong = right.clone();

@@ -123,6 +123,8 @@ fn a_tail_lost_behind_a_connection_that_lives() {
             walks.walk(silent(1, 3), &[lost, fault]);
         }
     }
+    // Somebody else's message in the place of the last one: the sequence is the same.
+    walks.walk(silent(1, 2), &[Fault::TailLost, Fault::Foreign]);
     walks.end(begun, &[Fault::TailLost, Fault::StoreLost]);
 }
 
