@@ -5,46 +5,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use vtid_ledger::domain::cursor::Cursor;
 use vtid_ledger::projections::machine::Input;
 
+use super::cursor_faults::Fault;
 use super::cursor_world::CursorWorld;
 use super::explore::World;
 use super::projector::{Asked, Projector};
 use super::tally::Tally;
-
-/// Every fault of the projectors' world, and what only comes to pass where one was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Fault {
-    /// A look at cursor or log, or a hold, fails.
-    NoAnswer,
-    ApplyLostBefore,
-    ApplyLostAfter,
-    /// The connection dies, and the transaction commits long after, or never.
-    ApplyLate,
-    Crashed,
-    /// Nothing is found although something is there: it was written just after the look.
-    Idle,
-    /// The database is put back from an older copy.
-    PutBack,
-    LateWentIn,
-    LateRefused,
-    LostRace,
-    /// A batch in memory holds an event that the log has lost.
-    NotInLog,
-    Held,
-}
-
-impl Fault {
-    pub(super) const CAUSES: [Self; 7] = [
-        Self::NoAnswer,
-        Self::ApplyLostBefore,
-        Self::ApplyLostAfter,
-        Self::ApplyLate,
-        Self::Crashed,
-        Self::Idle,
-        Self::PutBack,
-    ];
-    pub(super) const OUTCOMES: [Self; 5] =
-        [Self::LateWentIn, Self::LateRefused, Self::LostRace, Self::NotInLog, Self::Held];
-}
 
 /// So many rounds are more than enough for every projector to come to rest.
 const MOST_ROUNDS: usize = 40;
@@ -100,7 +65,9 @@ impl Walk {
     }
 
     pub(super) fn with(mut self, faults: &[Fault]) -> Self {
-        faults.iter().for_each(|fault| self.faults[*fault as usize] += 1);
+        for fault in faults {
+            self.faults[*fault as usize] += 1;
+        }
         self
     }
 
@@ -126,7 +93,9 @@ impl Walk {
             if busy.is_empty() {
                 return alone.world.caught_up();
             }
-            busy.into_iter().for_each(|projector| alone.perform(projector));
+            for projector in busy {
+                alone.perform(projector);
+            }
         }
         Err(format!("it never comes to rest: {:?}", alone.world.projectors))
     }

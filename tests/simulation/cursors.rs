@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::cursor_steps::{Fault, Walk};
+use super::cursor_faults::Fault;
+use super::cursor_steps::Walk;
 use super::cursor_world::Flaw;
 use super::explore::{Explored, Violation, explore};
 use super::tally::Tally;

@@ -104,7 +104,7 @@ impl Pair {
         }
     }
 
-    fn note(&mut self, what: impl ToString) {
+    fn note(&mut self, what: &str) {
         *self.did.entry(what.to_string()).or_default() += 1;
     }
 
@@ -144,7 +144,7 @@ impl Pair {
         self.model = model;
         match answer {
             Answer::Stored { .. } => self.note("stored"),
-            answer => self.note(format!("{answer:?}")),
+            answer => self.note(&format!("{answer:?}")),
         }
     }
 
