@@ -1,6 +1,5 @@
 //! Everything that can happen next in the relays' world, with so many faults of each kind: for the exhaustive walk.
 
-use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use vtid_ledger::oasis::relay::machine::{Answer, Input, Limits, State};
@@ -62,17 +61,29 @@ pub(super) enum Step {
     },
 }
 
+/// How often each fault may still strike.
+#[derive(Clone, Debug, Default, Hash)]
+pub(super) struct Budget([u8; Fault::CAUSES.len()]);
+
+impl Budget {
+    fn left(&self) -> impl Iterator<Item = Fault> {
+        Fault::CAUSES.into_iter().filter(|fault| self.0[*fault as usize] > 0)
+    }
+}
+
 /// The world, and what may still go wrong in it.
 #[derive(Clone, Debug)]
 pub(super) struct Walk {
     pub(super) world: RelayWorld,
-    pub(super) faults: BTreeMap<Fault, u8>,
+    pub(super) faults: Budget,
     /// Events that are still to be written.
     pub(super) appends: u8,
     /// Answers come in any order, without that being a fault.
     pub(super) any_order: bool,
     /// The stream may lose its end and no connection shows it, as in a cluster.
     pub(super) silent: bool,
+    /// Whatever the log has is read at once.
+    pub(super) eager: bool,
     /// A relay that begins more attempts retries without end.
     pub(super) max_attempts: u64,
     pub(super) tally: Tally<Fault>,
@@ -82,30 +93,34 @@ impl Walk {
     pub(super) fn new(relays: usize, events: u64, lookup: Lookup) -> Self {
         Self {
             world: RelayWorld::new(AT_ONCE, relays, events, lookup),
-            faults: BTreeMap::new(),
+            faults: Budget::default(),
             appends: 0,
             any_order: false,
             silent: false,
+            eager: false,
             max_attempts: 12,
             tally: Tally::default(),
         }
     }
 
     pub(super) fn with(mut self, faults: &[Fault]) -> Self {
-        faults.iter().for_each(|fault| *self.faults.entry(*fault).or_default() += 1);
+        faults.iter().for_each(|fault| self.faults.0[*fault as usize] += 1);
         self
     }
 
     fn steps_of(&self, relay: usize, steps: &mut Vec<Step>) {
         let one = &self.world.relays[relay];
+        let feeds = self.world.next_of_log(relay, usize::MAX).is_some();
+        if feeds {
+            steps.push(Step::ReadLog { relay });
+            if self.eager {
+                return;
+            }
+        }
         if !one.requests.is_empty() {
             steps.push(Step::Serve { relay });
         }
         steps.extend((0..one.answers.len()).map(|nth| Step::Answer { relay, nth }));
-        let feeds = self.world.next_of_log(relay, usize::MAX).is_some();
-        if feeds {
-            steps.push(Step::ReadLog { relay });
-        }
         if !one.dead.is_empty() {
             steps.push(Step::LateArrives { relay });
             steps.push(Step::LateIsGone { relay });
@@ -120,7 +135,7 @@ impl Walk {
         if !feeds && !settled && !one.awaits() {
             steps.push(Step::Tick { relay });
         }
-        for fault in self.faults.keys() {
+        for fault in self.faults.left() {
             let count = match fault {
                 Fault::RequestLost | Fault::AnswerLost | Fault::AnswerLate | Fault::AnswerTwice => {
                     usize::from(!one.requests.is_empty())
@@ -133,7 +148,7 @@ impl Walk {
                 Fault::Crashed | Fault::Disconnected => 1,
                 _ => 0,
             };
-            steps.extend((0..count).map(|nth| Step::Fault { fault: *fault, relay, nth }));
+            steps.extend((0..count).map(|nth| Step::Fault { fault, relay, nth }));
         }
     }
 
@@ -146,7 +161,7 @@ impl Walk {
         }
         let stream = self.world.stream.messages.len();
         let log = usize::try_from(self.world.log.head()).unwrap();
-        for fault in self.faults.keys() {
+        for fault in self.faults.left() {
             let kept = match fault {
                 Fault::NatsAway | Fault::Foreign if !self.world.nats_away => 0..1,
                 Fault::TailLost => 1..stream,
@@ -154,7 +169,7 @@ impl Walk {
                 Fault::LogTailLost => 0..log,
                 _ => 0..0,
             };
-            steps.extend(kept.map(|nth| Step::Fault { fault: *fault, relay: 0, nth }));
+            steps.extend(kept.map(|nth| Step::Fault { fault, relay: 0, nth }));
         }
     }
 
@@ -257,10 +272,7 @@ impl Walk {
             }
             Step::Fault { fault, relay, nth } => {
                 self.tally.count(fault);
-                match self.faults.get_mut(&fault) {
-                    Some(left) if *left > 1 => *left -= 1,
-                    _ => drop(self.faults.remove(&fault)),
-                }
+                self.faults.0[fault as usize] -= 1;
                 return self.fault(fault, relay, nth);
             }
         }
@@ -280,6 +292,9 @@ impl World for Walk {
 
     fn take(&mut self, step: &Step) -> Promise {
         self.go(step)?;
+        if self.faults.left().all(|fault| !matches!(fault, Fault::TailLost | Fault::StoreLost)) {
+            self.world.forget_spent();
+        }
         self.world.check_stream()?;
         let attempts = self.world.relays.iter().map(|relay| relay.machine.generation().0).max();
         let endless = attempts.is_some_and(|attempts| attempts > self.max_attempts);

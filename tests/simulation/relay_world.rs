@@ -218,8 +218,18 @@ impl RelayWorld {
             return None;
         };
         let answer = self.stream.publish(id, position);
-        self.changed(None);
+        if matches!(answer, Answer::Stored { .. }) {
+            self.changed(None);
+        }
         Some(answer)
+    }
+
+    /// Late publishes that can only be refused, as the stream will not shrink any more.
+    pub(super) fn forget_spent(&mut self) {
+        let last = at(self.stream.last());
+        for relay in &mut self.relays {
+            relay.dead.retain(|late| matches!(late, Request::Publish { position, .. } if *position > last));
+        }
     }
 
     /// The stream's newest messages are gone.

@@ -31,3 +31,24 @@ fn single() {
         holds(&format!("{fault:?}"), walk.with(&[fault]));
     }
 }
+
+#[test]
+fn pairs() {
+    let tally = Tally::default();
+    for (n, first) in Fault::CAUSES.into_iter().enumerate() {
+        for second in &Fault::CAUSES[n..] {
+            let walk = Walk { tally: tally.clone(), ..Walk::new(2, 2, Lookup::IdFirst) };
+            holds(&format!("{first:?} {second:?}"), walk.with(&[first, *second]));
+        }
+    }
+}
+#[test]
+fn tune() {
+    let pairs = [(Fault::NatsAway, Fault::NatsAway), (Fault::Disconnected, Fault::LogTailLost), (Fault::Crashed, Fault::StoreLost), (Fault::AnswerTwice, Fault::TailLost)];
+    for (relays, events, appends, eager) in [(2, 2, 0, false), (2, 2, 0, true), (2, 1, 0, true), (1, 2, 0, false), (1,2,1,true), (1,3,0,true)] {
+        for (a, b) in pairs {
+            let walk = Walk { appends, eager, ..Walk::new(relays, events, Lookup::IdFirst) };
+            holds(&format!("{relays} {events} {appends} {eager} {a:?} {b:?}"), walk.with(&[a, b]));
+        }
+    }
+}
