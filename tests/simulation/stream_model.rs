@@ -29,6 +29,10 @@ impl StreamModel {
         Self { messages: Vec::new(), recent: BTreeSet::new(), lookup }
     }
 
+    pub(super) fn lookup(&self) -> Lookup {
+        self.lookup
+    }
+
     /// The last sequence; zero while there is none.
     pub(super) fn last(&self) -> u64 {
         self.messages.len() as u64
