@@ -1,9 +1,13 @@
 //! The protocol machines in a world of faults: seeded, so that a failing run can be run again to the step.
 
 mod check;
+mod commands;
+mod database;
 pub(crate) mod explore;
 mod faults;
 mod log_model;
+mod old_log_model;
+mod promises;
 mod relay;
 mod relay_faults;
 mod relay_log;
@@ -13,4 +17,9 @@ mod relays;
 mod stream_conformance;
 mod stream_model;
 mod world;
+mod writer_exhaustive;
+mod writer_faults;
+mod writer_shell;
+mod writer_steps;
+mod writer_world;
 mod writers;

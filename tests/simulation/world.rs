@@ -18,7 +18,7 @@ use vtid_ledger::log::entry::Entry;
 use vtid_ledger::writer::answer::{Accepted, WriteError};
 use vtid_ledger::writer::machine::{Closing, Failure, Input, Now, Output, Submitted, Writer, WriterLimits};
 
-use super::log_model::LogModel;
+use super::old_log_model::LogModel;
 use crate::support::commands::{create, origin, patch, some_create};
 
 use super::faults::Fault;
