@@ -62,6 +62,7 @@ pub(super) struct Feed {
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Relay {
     pub(super) machine: Machine,
+    pub(super) in_flight: usize,
     /// In the order of sending.
     pub(super) requests: VecDeque<Request>,
     /// Answers on their way back.
@@ -84,6 +85,7 @@ impl Relay {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             machine: Machine::new(limits),
+            in_flight: limits.in_flight,
             requests: VecDeque::new(),
             answers: Vec::new(),
             feed: None,
@@ -127,18 +129,35 @@ impl Relay {
             }
     }
 
-    /// Whether something that the present attempt waits for is under way.
+    /// Whether the present attempt waits for something that is under way. One that was given up waits for nothing but
+    /// the next.
     pub(super) fn awaits(&self) -> bool {
         let present = self.machine.generation();
-        let of_present = |answer: &Input| match answer {
-            Input::Opened { generation, .. }
-            | Input::OpenFailed { generation, .. }
-            | Input::Read { generation, .. }
-            | Input::LogSays { generation, .. }
-            | Input::Acked { generation, .. }
-            | Input::Failed { generation } => *generation == present,
-            _ => false,
-        };
-        !self.requests.is_empty() || self.answers.iter().any(of_present)
+        let opening = self.requests.iter().any(|r| matches!(r, Request::Open { .. } | Request::Head { .. }))
+            || self
+                .answers
+                .iter()
+                .any(|a| matches!(a, Input::Opened { generation, .. } if *generation == present));
+        let given_up = !opening && !self.machine.wants_entries() && self.ready.len() < self.in_flight;
+        let mut answers = self.answers.iter().filter_map(generation_of);
+        !given_up && (!self.requests.is_empty() || answers.any(|generation| generation == present))
+    }
+}
+
+/// Which attempt an answer belongs to.
+pub(super) fn generation_of(answer: &Input) -> Option<Generation> {
+    match answer {
+        Input::Opened { generation, .. }
+        | Input::OpenFailed { generation, .. }
+        | Input::Read { generation, .. }
+        | Input::LogSays { generation, .. }
+        | Input::Acked { generation, .. }
+        | Input::Failed { generation } => Some(*generation),
+        Input::Tick
+        | Input::Connected
+        | Input::Disconnected
+        | Input::Recheck
+        | Input::Entries { .. }
+        | Input::LogLost { .. } => None,
     }
 }

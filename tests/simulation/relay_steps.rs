@@ -111,6 +111,12 @@ impl Walk {
         self
     }
 
+    /// With other bounds on the relays.
+    pub(super) fn limited(mut self, limits: Limits) -> Self {
+        self.world.limit(limits);
+        self
+    }
+
     fn steps_of(&self, relay: usize, steps: &mut Vec<Step>) {
         let one = &self.world.relays[relay];
         let feeds = self.world.next_of_log(relay, usize::MAX).is_some();

@@ -53,6 +53,12 @@ impl RelayWorld {
         }
     }
 
+    /// Relays that know nothing yet, with other bounds.
+    pub(super) fn limit(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.relays.iter_mut().for_each(|relay| *relay = Relay::new(limits));
+    }
+
     /// Something happens to a relay, and it does what its machine says.
     pub(super) fn tell(&mut self, index: usize, mut input: Input) -> Promise {
         let relay = &mut self.relays[index];
@@ -145,7 +151,8 @@ impl RelayWorld {
             Request::Publish { generation, position, id } => {
                 let answer = self.stream.publish(id, position);
                 if matches!(answer, Answer::Stored { .. }) {
-                    self.changed(Some(index));
+                    let present = generation == self.relays[index].machine.generation();
+                    self.changed(present.then_some(index));
                 }
                 Some(Input::Acked { generation, position, answer })
             }

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use vtid_ledger::oasis::relay::machine::Limits;
+
 use super::explore::{Explored, Violation, explore};
 use super::relay_faults::{Fault, Tally};
 use super::relay_steps::{AT_ONCE, Walk};
@@ -27,17 +29,9 @@ impl Walks {
         self.explored.push(explored);
     }
 
-    fn each(&mut self, faults: &[Fault], walk: impl Fn(Lookup) -> Walk) {
-        for lookup in LOOKUPS {
-            faults.iter().for_each(|fault| self.walk(walk(lookup), &[*fault]));
-        }
-    }
-
-    fn pairs(&mut self, faults: &[Fault], walk: impl Fn(Lookup) -> Walk) {
-        for lookup in LOOKUPS {
-            for (n, first) in faults.iter().enumerate() {
-                faults[n..].iter().for_each(|second| self.walk(walk(lookup), &[*first, *second]));
-            }
+    fn pairs(&mut self, faults: &[Fault], walk: impl Fn() -> Walk) {
+        for (n, first) in faults.iter().enumerate() {
+            faults[n..].iter().for_each(|second| self.walk(walk(), &[*first, *second]));
         }
     }
 
@@ -68,32 +62,106 @@ fn two_relays_in_every_order() {
 #[test]
 fn two_relays_and_each_fault() {
     let (mut walks, begun) = (Walks::default(), Instant::now());
-    walks.each(&Fault::CAUSES, |lookup| Walk::new(2, 2, lookup));
+    for lookup in LOOKUPS {
+        Fault::CAUSES.iter().for_each(|fault| walks.walk(Walk::new(2, 2, lookup), &[*fault]));
+    }
     walks.end(begun, &Fault::CAUSES);
 }
 
 #[test]
 fn two_relays_and_each_pair_of_faults() {
     let (mut walks, begun) = (Walks::default(), Instant::now());
-    walks.pairs(&Fault::CAUSES, |lookup| Walk { eager: true, ..Walk::new(2, 1, lookup) });
+    walks.pairs(&Fault::CAUSES, || Walk { eager: true, ..Walk::new(2, 1, Lookup::IdFirst) });
     walks.end(begun, &Fault::CAUSES);
 }
 
 #[test]
 fn one_relay_while_the_log_grows_and_each_pair_of_faults() {
     let (mut walks, begun) = (Walks::default(), Instant::now());
-    walks.pairs(&Fault::CAUSES, |lookup| Walk { eager: true, appends: 1, ..Walk::new(1, 2, lookup) });
+    for lookup in LOOKUPS {
+        walks.pairs(&Fault::CAUSES, || Walk { eager: true, appends: 1, ..Walk::new(1, 2, lookup) });
+    }
     walks.end(begun, &[Fault::CAUSES.as_slice(), &Fault::OUTCOMES].concat());
 }
 
+/// Somebody else's message takes a sequence under two relays' publishes, some of which are lost, late or come to light
+/// when their sender is long gone.
 #[test]
-fn tune() {
-    for (n, first) in Fault::CAUSES.into_iter().enumerate() {
-        for second in &Fault::CAUSES[n..] {
-            let (mut walks, begun) = (Walks::default(), Instant::now());
-            walks.walk(Walk { eager: true, ..Walk::new(2, 2, Lookup::IdFirst) }, &[first, *second]);
-            print!("{first:?} {second:?}: ");
-            walks.end(begun, &[]);
+fn a_foreign_message_and_another_fault() {
+    let (mut walks, begun) = (Walks::default(), Instant::now());
+    for fault in Fault::CAUSES.into_iter().filter(|fault| *fault != Fault::LogTailLost) {
+        walks.walk(Walk { eager: true, ..Walk::new(2, 2, Lookup::IdFirst) }, &[Fault::Foreign, fault]);
+    }
+    walks.end(begun, &[Fault::Foreign, Fault::LateStored]);
+}
+
+/// History is lost, and others are written over it before anybody finds out.
+#[test]
+fn a_ledger_that_lost_history_and_goes_on() {
+    let (mut walks, begun) = (Walks::default(), Instant::now());
+    for lookup in LOOKUPS {
+        let two = Walk { appends: 1, eager: true, ..Walk::new(2, 1, lookup) };
+        walks.walk(two, &[Fault::LogTailLost]);
+    }
+    for fault in Fault::CAUSES {
+        let one = Walk { appends: 2, eager: true, ..Walk::new(1, 1, Lookup::IdFirst) };
+        walks.walk(one, &[Fault::LogTailLost, fault]);
+    }
+    walks.end(begun, &[Fault::LogTailLost]);
+}
+
+/// As a cluster may that has lost its leader: whoever is connected to another server notices nothing.
+#[test]
+fn a_tail_lost_behind_a_connection_that_lives() {
+    let (mut walks, begun) = (Walks::default(), Instant::now());
+    let silent =
+        |relays, events| Walk { silent: true, eager: true, ..Walk::new(relays, events, Lookup::IdFirst) };
+    for lost in [Fault::TailLost, Fault::StoreLost] {
+        walks.walk(silent(2, 2), &[lost, Fault::AnswerLate]);
+        for fault in Fault::CAUSES.into_iter().filter(|fault| *fault != Fault::Foreign) {
+            walks.walk(silent(1, 3), &[lost, fault]);
         }
     }
+    walks.end(begun, &[Fault::TailLost, Fault::StoreLost]);
 }
+
+/// The look back is bounded; within its bound nothing is missed.
+#[test]
+fn a_look_back_that_is_shorter_than_the_stream() {
+    let (mut walks, begun) = (Walks::default(), Instant::now());
+    let faults = Fault::CAUSES.into_iter().filter(|fault| *fault != Fault::Foreign);
+    let faults: Vec<Fault> = faults.collect();
+    for most in [1, 2] {
+        let limits = Limits { in_flight: most, read_back: most as u64, reads: 1, ..AT_ONCE };
+        walks.pairs(&faults, || Walk { eager: true, ..Walk::new(1, 3, Lookup::IdFirst) }.limited(limits));
+    }
+    walks.end(begun, &faults);
+}
+
+/// The same walk with the right relay and with a wrong one.
+fn finds(flaw: Flaw, right: &Walk) -> Violation {
+    let mut wrong = right.clone();
+    wrong.world.flaw = Some(flaw);
+    if let Err(broken) = explore(right.clone(), MAX_STATES) {
+        panic!("without the flaw: {broken}");
+    }
+    let found = explore(wrong, MAX_STATES).expect_err("the flaw is not found");
+    println!("{flaw:?}: {found}");
+    found
+}
+
+#[test]
+fn a_relay_that_goes_on_from_the_last_sequence_is_found() {
+    let walk = Walk::new(1, 2, Lookup::IdFirst).with(&[Fault::Foreign]);
+    let found = finds(Flaw::GoesOnFromTheLast, &walk);
+    assert!(found.broken.contains("over Foreign at sequence 1"), "{found}");
+}
+
+/// A publish is lost, the two after it are refused: two refusals, of which the second is told late.
+#[test]
+fn a_relay_without_generations_is_found() {
+    let walk = Walk { any_order: true, max_attempts: 2, ..Walk::new(1, 3, Lookup::IdFirst) };
+    let found = finds(Flaw::NoGenerations, &walk.with(&[Fault::RequestLost]));
+    assert!(found.broken.contains("retries without end"), "{found}");
+}
+
