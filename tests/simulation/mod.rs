@@ -1,12 +1,10 @@
 //! The protocol machines in a world of faults: seeded, so that a failing run can be run again to the step.
 
-mod check;
 mod commands;
 mod database;
 pub(crate) mod explore;
 mod faults;
 mod log_model;
-mod old_log_model;
 mod promises;
 mod relay;
 mod relay_faults;
@@ -16,10 +14,8 @@ mod relay_world;
 mod relays;
 mod stream_conformance;
 mod stream_model;
-mod world;
+mod together;
 mod writer_exhaustive;
-mod writer_faults;
 mod writer_shell;
 mod writer_steps;
 mod writer_world;
-mod writers;

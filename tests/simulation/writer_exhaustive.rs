@@ -6,7 +6,7 @@ use vtid_ledger::domain::vtid::Vtid;
 
 use super::commands::{Ask, Patch};
 use super::explore::explore;
-use super::writer_faults::Fault;
+use super::faults::Fault;
 use super::writer_world::{Plan, WriterWorld};
 
 const MAX_STATES: usize = 3_000_000;
@@ -31,7 +31,7 @@ fn a_create_and_two_patches() {
         Plan::new(1, Ask::Patch(first(), Patch::Complete)),
         Plan::new(0, Ask::Patch(first(), Patch::Activate)),
     ];
-    walk("no fault, from the start", WriterWorld::new(&plans, None), &[]);
+    walk("no fault, from the start,", WriterWorld::new(&plans, None), &[]);
     let world = WriterWorld::new(&plans, None).warm();
     walk("one fault", world.with(1, &Fault::OF_A_WRITER), &Fault::OF_A_WRITER);
 }

@@ -3,7 +3,7 @@
 use super::database::Who;
 use super::explore::World;
 use super::promises::Promise;
-use super::writer_faults::Fault;
+use super::faults::Fault;
 use super::writer_shell::{Fate, WriterShell};
 use super::writer_world::{WriterWorld, new_writer};
 
@@ -51,7 +51,7 @@ impl WriterWorld {
         if self.may(Fault::DeadlinePassed) && self.promises.waiting() > 0 {
             steps.push(Step::Expire(who));
         }
-        if self.may(Fault::WriterCrashed) {
+        if self.may(Fault::Crashed) {
             steps.push(Step::Crash(who, false));
             let appends =
                 matches!(shell.under_way, Some(vtid_ledger::writer::machine::Output::Append(..)));
@@ -128,7 +128,7 @@ impl World for WriterWorld {
                 self.expire(who)
             }
             Step::Crash(who, late) => {
-                self.fails(Fault::WriterCrashed);
+                self.fails(Fault::Crashed);
                 self.shells[who].crash(who, &mut self.database, late, new_writer());
                 self.promises.crashed(who);
                 self.delivered[who] = None;

@@ -17,7 +17,7 @@ use super::database::{Database, Who};
 use super::log_model::{LatestTime, LogModel};
 use super::promises::{Promise, Promises};
 use super::relay_faults::Tally;
-use super::writer_faults::Fault;
+use super::faults::Fault;
 use super::writer_shell::{Coming, Flaw, WriterShell};
 
 /// 2025-12-31T23:59:59.999Z: the next millisecond is another year.
