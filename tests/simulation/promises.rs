@@ -41,7 +41,7 @@ struct Asked {
     crashed: bool,
     /// Its events in the log.
     events: Vec<Uuid>,
-    /// Events of it were lost; the first database without them.
+    /// Events of it were lost; the database that lost them last.
     lost: Option<Epoch>,
     /// Refusals that were true at some moment since it was asked.
     refusals: Vec<Refusal>,
@@ -139,7 +139,7 @@ impl Promises {
             let ticket = row.event().origin.request_id.as_str().parse().unwrap();
             let asked = &mut self.asked[place(ticket)];
             asked.events.retain(|id| *id != row.event().id);
-            asked.lost = asked.lost.or(Some(database.epoch));
+            asked.lost = Some(database.epoch);
         }
         for ticket in &self.open {
             let head = database.log.head().cursor.position();

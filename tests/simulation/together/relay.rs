@@ -15,10 +15,14 @@ use crate::simulation::relay::{Feed, Request};
 impl World {
     pub(super) fn tell_relay(&mut self, who: Who, input: Input) -> Promise {
         let shell = &mut self.replicas[who].relay;
+        let told = self.loud.then(|| format!("relay {who} hears {input:?}"));
         let outputs = shell.relay.machine.handle(self.elapsed_ms, input);
         let proven = shell.relay.machine.proven();
         while shell.relay.ready.front().is_some_and(|(position, _)| *position <= proven) {
             shell.relay.ready.pop_front();
+        }
+        if let Some(told) = told {
+            self.say(|| format!("{told}: {outputs:?}"));
         }
         outputs.into_iter().try_for_each(|output| self.perform(who, output))
     }
@@ -198,6 +202,7 @@ impl World {
         let log = &self.database.log;
         let known = if seen == Seen::InLog { self.replicas[who].relay.losses } else { log.losses };
         let lost = log.losses <= known && log.id_at(event.position()) != event.id();
+        self.say(|| format!("relay {who}: hold over {} ({seen:?})? lost: {lost}", event.position()));
         let stands = log.hold.as_ref().is_some_and(|hold| hold.position <= event.position());
         let seen = seen == Seen::InLog
             || event.id().is_some_and(|id| self.stream.read(event.position()) == Found::Ours(id));

@@ -42,7 +42,7 @@ pub(super) struct World {
     pub(super) counts: Counts,
     steps: u32,
     /// Every step is printed.
-    loud: bool,
+    pub(super) loud: bool,
 }
 
 impl World {
