@@ -47,6 +47,9 @@ impl World {
                 relay.ask(Request::Publish { generation, position, id });
             }
             Output::SetHold { position, id, seen } => {
+                // What this process has in memory may be what was lost.
+                self.replicas[who].tail.clear();
+                let relay = &mut self.replicas[who].relay.relay;
                 if !relay.requests.iter().any(|r| matches!(r, Request::SetHold { .. })) {
                     relay.ask(Request::SetHold { position, id, seen });
                 }

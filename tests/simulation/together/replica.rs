@@ -13,6 +13,7 @@ use vtid_ledger::oasis::relay::machine::{Generation, Limits};
 use vtid_ledger::projections::machine::{self as projector, CursorMachine};
 use vtid_ledger::writer::machine::Writer;
 
+use crate::simulation::database::Epoch;
 use crate::simulation::log_model::LogModel;
 use crate::simulation::relay::Relay;
 use crate::simulation::writer_shell::{Coming, WriterShell};
@@ -37,8 +38,8 @@ const TAIL_BYTES: usize = 24 << 10;
 pub(super) struct Comparing {
     pub(super) asked: Generation,
     pub(super) until_ms: u64,
-    /// When it was asked for, the stream had what the log does not have.
-    pub(super) lost: bool,
+    /// When it was asked for, the stream had what the log of this database does not have.
+    pub(super) lost: Option<Epoch>,
 }
 
 /// Events on their way to the read table: whether this process decided them itself.

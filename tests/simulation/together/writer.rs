@@ -165,7 +165,8 @@ impl World {
     /// The writer has its own relay compare stream and log.
     fn compare(&mut self, who: Who) -> Promise {
         let Some(comparing) = self.replicas[who].comparing else {
-            let lost = self.database.epoch > 0 && self.stream_shows_a_loss();
+            let epoch = self.database.epoch;
+            let lost = (epoch > 0 && self.stream_shows_a_loss()).then_some(epoch);
             self.tell_relay(who, vtid_ledger::oasis::relay::machine::Input::Recheck)?;
             let asked = self.replicas[who].relay.relay.machine.generation();
             let until_ms = self.elapsed_ms + COMPARE_PATIENCE_MS;
@@ -184,9 +185,13 @@ impl World {
         self.say(|| format!("writer {who}: compared: {done}"));
         if !done {
             self.fire(Fault::Uncompared);
-        } else if comparing.lost {
+        } else if comparing.lost == Some(self.database.epoch) {
             self.fire(Fault::LossFound);
-            if self.database.log.hold.is_none() && self.stream_shows_a_loss() {
+            // What this process has in memory may hide a loss from its relay, but then its writer's head is lost too.
+            let head = self.replicas[who].writer.writer.head();
+            let turn_finds_it = head.is_some_and(|head| !self.database.log.holds(head.cursor));
+            let found = self.database.log.hold.is_some() || turn_finds_it;
+            if !found && self.stream_shows_a_loss() {
                 return Err(format!("stream and log were compared for writer {who}, and no hold is set"));
             }
         }
