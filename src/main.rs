@@ -20,7 +20,7 @@ enum Command {
     Serve(serve::ServeArgs),
     Migrate(migrate::MigrateArgs),
     Projection(projection::ProjectionCommand),
-    /// Look at the OASIS events on JetStream
+    /// Look at the OASIS events on JetStream, compare them with the ledger, put back what one of them lost
     #[command(subcommand)]
     Oasis(oasis::OasisCommand),
     /// Watches over a private server of `dev`; not for use by hand

@@ -3,17 +3,17 @@
 
 use std::time::Duration;
 
-use async_nats::HeaderMap;
 use async_nats::jetstream::{self, Context};
+use async_nats::{ConnectOptions, HeaderMap};
 use vtid_ledger::domain::cursor::Cursor;
 use vtid_ledger::domain::record::Recorded;
 use vtid_ledger::oasis::message::{CE_ID, CE_POSITION, CE_SOURCE};
 
 use crate::support::load::{Load, assert_kept};
-use crate::support::service::{Platform, Service, platform_on, some_task};
+use crate::support::service::{Platform, Service, migrated_database, platform_on, some_task};
 use crate::support::stream::{assert_stream_is_the_log, log_after};
 use crate::support::subscriber::Subscriber;
-use crate::support::{NatsFlavor, eventually};
+use crate::support::{NatsFlavor, eventually, nats_with};
 
 const SUBJECT: &str = "oasis.acme.vtid-ledger.vtid-created";
 
@@ -106,6 +106,49 @@ async fn a_foreign_message_is_named_and_writes_go_on_current() {
     somebody_else_publishes(NatsFlavor::Current).await;
 }
 
+/// The sample permissions let everybody do what he is there for, and nobody but the ledger write.
+async fn permissions_are_enough_and_not_too_much(flavor: NatsFlavor) {
+    let sample = include_str!("../examples/nats-permissions.conf");
+    let config = ["ledger", "operator", "subscriber"]
+        .iter()
+        .fold(sample.to_owned(), |config, user| config.replace(&format!("{user}'s password"), user));
+    let platform = Platform { database: migrated_database().await, nats: nats_with(flavor, &config).await };
+    let url = |user: &str| platform.nats.url().replace("nats://", &format!("nats://{user}:{user}@"));
+    let service = platform.serve_with(&["--nats-url", &url("ledger")]).await;
+    for n in 0..5 {
+        service.create(some_task(&format!("task {n}"))).await.expect(200);
+    }
+    let mut subscriber = Subscriber::start(&url("subscriber"));
+    subscriber.has_handled(5).await;
+    let operator = url("operator");
+    let check = ["oasis", "check", "--nats-url", &operator];
+    platform.run(&check).await.succeeded();
+
+    // Whoever only reads can't write, and can't take the stream away.
+    let login = ConnectOptions::with_user_and_password("subscriber".to_owned(), "subscriber".to_owned());
+    let client = login.connect(platform.nats.url()).await.unwrap();
+    client.publish(SUBJECT, "foreign".into()).await.unwrap();
+    client.flush().await.unwrap();
+    assert!(jetstream::new(client).delete_stream("OASIS_VTID_LEDGER").await.is_err());
+    service.create(some_task("task 5")).await.expect(200);
+    subscriber.has_handled(6).await;
+    platform.run(&["oasis", "rebuild", "--nats-url", &operator]).await.succeeded();
+    let checked = platform.run(&check).await.succeeded();
+    assert!(checked.contains("6 messages, 0 of them different"), "{checked}");
+    service.create(some_task("task 6")).await.expect(200);
+    subscriber.has_handled(7).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn permissions_are_enough_and_not_too_much_oldest() {
+    permissions_are_enough_and_not_too_much(NatsFlavor::Oldest).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn permissions_are_enough_and_not_too_much_current() {
+    permissions_are_enough_and_not_too_much(NatsFlavor::Current).await;
+}
+
 /// As the relay would, but for what is wrong with it.
 async fn publish(platform: &Platform, log: &[Recorded], id: &str, position: usize, body: String) {
     let record: serde_json::Value = serde_json::from_str(&log[0].body).unwrap();
@@ -165,6 +208,41 @@ async fn check_names_each_difference() {
     // Such a record is none: it is not put into the ledger.
     platform.run(&["oasis", "recover", "--yes"]).await.failed();
     assert_eq!(log_after(platform.database.url(), Cursor::Start).await, log);
+}
+
+/// A stream that somebody made by hand, and from which messages can be deleted: each is named, and a rebuild makes it
+/// what it must be.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_of_another_make_is_named_and_made_anew() {
+    let platform = platform_on(NatsFlavor::Current).await;
+    let context = jetstream_of(&platform).await;
+    let config = jetstream::stream::Config {
+        name: "OASIS_VTID_LEDGER".to_owned(),
+        subjects: vec!["oasis.*.vtid-ledger.*".to_owned()],
+        ..jetstream::stream::Config::default()
+    };
+    let stream = context.create_stream(config).await.unwrap();
+    for _ in 0..3 {
+        context.publish(SUBJECT, "foreign".into()).await.unwrap().await.unwrap();
+    }
+    stream.delete_message(2).await.unwrap();
+    let service = platform.serve().await;
+    service.create(some_task("one")).await.expect(200);
+    eventually("it is named", async || {
+        let ready = service.get("/readyz").await.expect(200);
+        ready.body["degraded"].to_string().contains("deny_delete is false, must be true").then_some(())
+    })
+    .await;
+    let checked = platform.run(&["oasis", "check"]).await;
+    let lines: Vec<&str> = checked.out.lines().collect();
+    let found = ["1  foreign", "2  no message", "3  foreign"];
+    assert!(found.iter().zip(&lines).all(|(found, line)| line.starts_with(found)), "{checked:?}");
+    assert!(lines[4].contains("has another configuration") && lines[4].contains("deny_purge"), "{checked:?}");
+    checked.failed();
+    platform.run(&["oasis", "rebuild"]).await.succeeded();
+    assert_eq!(the_stream_is_whole(&platform).await, 1);
+    let missing = platform.run(&["oasis", "check", "--oasis-stream", "ANOTHER"]).await.failed();
+    assert!(missing.contains("the stream ANOTHER does not exist"), "{missing}");
 }
 
 /// What says that it is the ledger's event, and holds no record of it, is not put back.

@@ -41,14 +41,15 @@ pub async fn read_losses(connection: &mut PgConnection) -> Result<Losses, sqlx::
     Ok(Losses(number.and_then(|number| u64::try_from(number).ok()).unwrap_or(0)))
 }
 
-/// Sets the hold, or lowers its position where one stands. Call it under the exclusive append lock.
+/// Sets the hold, unless one stands about an earlier position or the same. Call it under the exclusive append lock.
 ///
 /// # Errors
 /// Whatever the driver says.
 pub async fn set_hold(connection: &mut PgConnection, hold: &Hold) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into ledger.hold (reason, position) values ($1, $2)
-         on conflict (only_row) do update set position = least(hold.position, excluded.position)",
+         on conflict (only_row) do update set reason = excluded.reason, position = excluded.position
+         where excluded.position < hold.position",
     )
     .bind(&hold.reason)
     .bind(hold.position.to_i64())

@@ -16,8 +16,9 @@ use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
 use crate::domain::record::Recorded;
 
-/// Times that a lock is tried for, each of them a second long, with what blocks it ended in between.
-const LOCK_TRIES: u32 = 8;
+/// How long the lock is tried for, each time, with what blocks it ended in between: short at first, for whoever comes
+/// here because something has blocked an append for a second already.
+const LOCK_TRIES_MS: [u32; 9] = [200, 1_000, 1_000, 1_000, 1_000, 1_000, 1_000, 1_000, 1_000];
 /// A longer tail is not folded on: the writer forgets its states instead.
 const TAIL_EVENTS: u32 = 1024;
 
@@ -73,17 +74,19 @@ impl Turn {
     /// # Errors
     /// Whatever the driver says; the lock's time-out where somebody kept it for longer than all tries.
     pub async fn open(mut connection: PgConnection) -> Result<Self, sqlx::Error> {
-        for last in (0..LOCK_TRIES).map(|n| n + 1 == LOCK_TRIES) {
-            match lock(&mut connection).await {
+        let mut blocked = sqlx::Error::PoolTimedOut;
+        for wait_ms in LOCK_TRIES_MS {
+            match lock(&mut connection, wait_ms).await {
                 Ok(()) => return Ok(Self { connection }),
-                Err(error) if !last && is_lock_timeout(&error) => {
+                Err(error) if is_lock_timeout(&error) => {
                     sqlx::raw_sql("rollback").execute(&mut connection).await?;
                     end_blockers(&mut connection).await?;
+                    blocked = error;
                 }
                 Err(error) => return Err(error),
             }
         }
-        Err(sqlx::Error::PoolTimedOut)
+        Err(blocked)
     }
 
     /// What the log shows from `head` on, and whether `unsettled` is in it; nothing can be appended by anybody else until the turn ends.
@@ -229,8 +232,12 @@ impl Turn {
     }
 }
 
-async fn lock(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql("begin; set local lock_timeout = '1s'").execute(&mut *connection).await?;
+async fn lock(connection: &mut PgConnection, wait_ms: u32) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql("begin").execute(&mut *connection).await?;
+    sqlx::query("select set_config('lock_timeout', $1, true)")
+        .bind(wait_ms.to_string())
+        .execute(&mut *connection)
+        .await?;
     sqlx::query("select pg_advisory_xact_lock(ledger.append_lock())").execute(connection).await?;
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
+use percent_encoding::percent_decode_str;
 use tokio::sync::watch;
 
 /// A first connection, or one after a break, is tried for this long at a time.
@@ -131,6 +132,11 @@ async fn options(args: &NatsArgs, name: &str) -> Result<ConnectOptions, NatsSett
             let doubled = Duration::from_millis(50 << attempts.min(6));
             doubled.min(RETRY_MOST)
         });
+    options = match url_login(&servers(args)?) {
+        Some((user, Some(password))) => options.user_and_password(user, password),
+        Some((token, None)) => options.token(token),
+        None => options,
+    };
     if let Some(path) = &args.ca {
         let ca = |error| NatsSettingError::Ca { path: path.clone(), error };
         tokio::fs::File::open(path).await.map_err(ca)?;
@@ -141,6 +147,14 @@ async fn options(args: &NatsArgs, name: &str) -> Result<ConnectOptions, NatsSett
         options = options.credentials_file(path).await.map_err(credentials)?;
     }
     Ok(options)
+}
+
+/// Who the first address of the list that names somebody says we are: a user and a password, or a token alone. The client
+/// itself does not look at it.
+fn url_login(servers: &[ServerAddr]) -> Option<(String, Option<String>)> {
+    let login = servers.iter().find_map(|server| Some((server.username()?, server.password())));
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    login.map(|(user, password)| (decoded(user), password.map(decoded)))
 }
 
 fn servers(args: &NatsArgs) -> Result<Vec<ServerAddr>, NatsSettingError> {
@@ -165,6 +179,15 @@ mod tests {
         for wrong in ["", "nats://a,,nats://b", "nats://a:port", "nats://", "nats://a,tls://"] {
             assert!(servers(&NatsArgs::plain(wrong)).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_login_in_the_address_counts() {
+        let login = |urls| url_login(&servers(&NatsArgs::plain(urls)).unwrap());
+        let told = |user: &str, password: Option<&str>| Some((user.to_owned(), password.map(str::to_owned)));
+        assert_eq!(login("nats://a,nats://b:4222"), None);
+        assert_eq!(login("nats://u:p%40ss@a"), told("u", Some("p@ss")));
+        assert_eq!(login("nats://a,nats://t0ken@b"), told("t0ken", None));
     }
 
     #[test]

@@ -236,3 +236,7 @@ fn record(ledger: LedgerId, sequence: Position, stored: Option<&Stored>) -> Resu
     }
     Ok(recorded)
 }
+
+#[cfg(test)]
+#[path = "tests/recover.rs"]
+mod tests;

@@ -42,6 +42,9 @@ const TURN_PATIENCE: u32 = 3;
 impl Operations {
     pub(super) fn new(options: WriterOptions) -> Self {
         let WriterOptions { database, operation_timeout: limit, max_ahead, compare, .. } = options;
+        // An append that meets another's row waits for that one's commit, and without end where its client has vanished:
+        // after a second it gives up, surely not written, and a turn ends whoever is in the way.
+        let database = database.options([("lock_timeout", "1s")]);
         Self { database, limit, max_ahead, compare, state: State::Disconnected }
     }
 

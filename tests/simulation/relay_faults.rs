@@ -1,9 +1,4 @@
-//! What can go wrong around a relay, and how often it did.
-
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::hash::{Hash, Hasher};
-use std::rc::Rc;
+//! What can go wrong around a relay.
 
 /// Every fault of the relays' world, and what only comes to pass where one was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,28 +51,4 @@ impl Fault {
         Self::LogTailLost,
     ];
     pub(super) const OUTCOMES: [Self; 3] = [Self::LateStored, Self::LateRefused, Self::RepeatTold];
-}
-
-/// How often each came to pass. No part of any state: clones share it.
-#[derive(Clone, Debug)]
-pub(super) struct Tally<F>(Rc<RefCell<BTreeMap<F, u64>>>);
-
-impl<F> Default for Tally<F> {
-    fn default() -> Self {
-        Self(Rc::default())
-    }
-}
-
-impl<F: Ord + Copy> Tally<F> {
-    pub(super) fn count(&self, fault: F) {
-        *self.0.borrow_mut().entry(fault).or_default() += 1;
-    }
-
-    pub(super) fn of(&self, fault: F) -> u64 {
-        self.0.borrow().get(&fault).copied().unwrap_or(0)
-    }
-}
-
-impl<F> Hash for Tally<F> {
-    fn hash<H: Hasher>(&self, _: &mut H) {}
 }

@@ -3,15 +3,12 @@
 use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 
-use uuid::Uuid;
 use vtid_ledger::domain::position::Position;
 use vtid_ledger::oasis::published::Found;
-use vtid_ledger::oasis::relay::machine::{
-    Answer, Input, Known, Limits, Millis, OpenFault, Output, Seen, State,
-};
+use vtid_ledger::oasis::relay::machine::{Answer, Input, Known, Limits, Millis, OpenFault, Output, Seen};
 
+use super::plain_log::{Log, at};
 use super::relay::{Feed, Relay, Request};
-use super::relay_log::{Log, at};
 use super::stream_model::{Lookup, StreamModel};
 
 /// Kept, or in words what was broken.
@@ -35,7 +32,7 @@ pub(super) struct RelayWorld {
     pub(super) relays: Vec<Relay>,
     pub(super) nats_away: bool,
     /// What the stream has held, and lost.
-    lost: BTreeSet<(Position, Found)>,
+    pub(super) lost: BTreeSet<(Position, Found)>,
     pub(super) flaw: Option<Flaw>,
 }
 
@@ -247,73 +244,8 @@ impl RelayWorld {
         self.changed(None);
     }
 
-    /// What is proven stands in the stream, or did.
-    fn check_proven(&self, position: Position) -> Promise {
-        let is_ours = |found: Found| match found {
-            Found::Ours(id) => self.log.ever_held(position, id),
-            Found::Nothing | Found::Foreign => false,
-        };
-        let lost = self.lost.range((position, Found::Nothing)..=(position, Found::Foreign));
-        if is_ours(self.stream.read(position)) || lost.into_iter().any(|(_, found)| is_ours(*found)) {
-            return Ok(());
-        }
-        let found = self.stream.read(position);
-        Err(format!("a relay passes position {position}, where the stream holds {found:?}"))
-    }
-
-    /// Whoever publishes has seen that all which stood in the stream comes before it.
-    fn check_publish(&self, index: usize, position: Position, id: Uuid) -> Promise {
-        let forebears = self.log.forebears(id);
-        let opened = &self.relays[index].opened;
-        let strange = opened.iter().zip(&forebears).position(|(found, id)| *found != Found::Ours(*id));
-        match strange {
-            Some(index) => {
-                Err(format!("publishes {position} over {:?} at sequence {}", opened[index], index + 1))
-            }
-            None if opened.len() >= forebears.len() => Err(format!("publishes {position} once more")),
-            None => Ok(()),
-        }
-    }
-
-    /// The stream holds nothing but foreign messages and events of the log, now or once, each at its place.
-    pub(super) fn check_stream(&self) -> Promise {
-        for (found, position) in self.stream.messages.iter().zip(1..) {
-            let right = match found {
-                Found::Ours(id) => self.log.ever_held(at(position), *id),
-                Found::Foreign => true,
-                Found::Nothing => false,
-            };
-            if !right {
-                return Err(format!("{found:?} stands at sequence {position}"));
-            }
-        }
-        Ok(())
-    }
-
-    /// How every relay must stand once it has looked at stream and log as they are now.
-    pub(super) fn verdict(&self) -> State {
-        for (found, position) in self.stream.messages.iter().zip((1..).map(at)) {
-            match found {
-                Found::Ours(id) if self.log.holds(position, *id) => {}
-                Found::Ours(_) => return State::LedgerBehind { position },
-                Found::Foreign | Found::Nothing => return State::Stopped { sequence: position },
-            }
-        }
-        State::Following
-    }
-
     pub(super) fn hash_without_relays(&self, state: &mut impl Hasher) {
         (&self.log, &self.stream, &self.lost, self.nats_away).hash(state);
-    }
-
-    /// Stream and log are the same, and every relay knows it.
-    pub(super) fn caught_up(&self) -> bool {
-        let head = at(self.log.head());
-        let follows =
-            |relay: &Relay| relay.machine.proven() == head && relay.machine.state() == State::Following;
-        at(self.stream.last()) == head
-            && self.verdict() == State::Following
-            && self.relays.iter().all(follows)
     }
 }
 

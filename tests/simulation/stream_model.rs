@@ -65,7 +65,12 @@ impl StreamModel {
         index.and_then(|index| self.messages.get(index)).copied().unwrap_or(Found::Nothing)
     }
 
-    /// The duplicate window has passed.
+    /// The duplicate window has passed for one message.
+    pub(super) fn forget_id(&mut self, id: Uuid) {
+        self.recent.remove(&id);
+    }
+
+    /// It has passed for all.
     pub(super) fn forget_ids(&mut self) {
         self.recent.clear();
     }

@@ -16,7 +16,7 @@ use super::commands::{Ask, Key, command};
 use super::database::{Database, Who};
 use super::log_model::{LatestTime, LogModel};
 use super::promises::{Promise, Promises};
-use super::relay_faults::Tally;
+use super::tally::Tally;
 use super::faults::Fault;
 use super::writer_shell::{Coming, Flaw, WriterShell};
 

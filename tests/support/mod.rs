@@ -8,6 +8,7 @@ mod nats;
 pub(crate) mod postgres;
 pub(crate) mod probes;
 pub(crate) mod projection;
+pub(crate) mod proxy;
 pub(crate) mod service;
 pub(crate) mod stream;
 pub(crate) mod subscriber;
@@ -16,7 +17,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub(crate) use ledger::{TestLedger, ledger};
-pub(crate) use nats::{NatsFlavor, TestNats, nats, nats_with};
+pub(crate) use nats::{NatsFlavor, StoreCopy, TestNats, nats, nats_with};
 pub(crate) use postgres::database;
 
 /// The program under test, which is also the guard of the servers.

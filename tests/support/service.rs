@@ -29,9 +29,14 @@ pub(crate) async fn platform() -> Platform {
 
 /// Makes one.
 pub(crate) async fn platform_on(flavor: NatsFlavor) -> Platform {
-    let (database, nats) = (database().await, nats(flavor).await);
+    Platform { database: migrated_database().await, nats: nats(flavor).await }
+}
+
+/// A database in which the schema is.
+pub(crate) async fn migrated_database() -> TestDatabase {
+    let database = database().await;
     vtid_ledger::database::migrate(database.url()).await.unwrap();
-    Platform { database, nats }
+    database
 }
 
 impl Platform {

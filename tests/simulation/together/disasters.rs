@@ -65,7 +65,7 @@ impl World {
         let messages = self.stream.messages.len();
         let lost = if most > messages { messages } else { self.rng.usize(..=most) };
         self.fire(fault);
-        self.stream.lose_tail(messages - lost);
+        self.cut_stream(messages - lost);
         self.say(|| format!("{lost} messages are lost"));
         if self.rng.u32(..4) > 0 {
             Self::everybody().try_for_each(|who| self.disconnect(who))?;

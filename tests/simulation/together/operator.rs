@@ -131,7 +131,7 @@ impl World {
 
     fn remake(&mut self, accept: bool) {
         self.fire(Fault::Rebuilt);
-        self.stream.lose_tail(0);
+        self.cut_stream(0);
         self.task = accept.then_some(Task::Accept);
     }
 }

@@ -38,8 +38,8 @@ const TAIL_BYTES: usize = 24 << 10;
 pub(super) struct Comparing {
     pub(super) asked: Generation,
     pub(super) until_ms: u64,
-    /// When it was asked for, the stream had what the log of this database does not have.
-    pub(super) lost: Option<Epoch>,
+    /// When it was asked for, this stream had what the log of this database does not have.
+    pub(super) lost: Option<(Epoch, u32)>,
 }
 
 /// Events on their way to the read table: whether this process decided them itself.

@@ -29,6 +29,8 @@ pub(super) struct World {
     pub(super) rng: Rng,
     pub(super) database: Database,
     pub(super) stream: StreamModel,
+    /// How often it has lost messages.
+    pub(super) stream_epoch: u32,
     pub(super) replicas: Vec<Replica>,
     pub(super) promises: Promises,
     /// Every event that ever stood in a log, by its id: what the stream's messages hold.
@@ -54,6 +56,7 @@ impl World {
             rng,
             database: Database::new(LogModel::new(6, Some(POISON)), latest),
             stream: StreamModel::new(lookup),
+            stream_epoch: 0,
             replicas: (0..REPLICAS).map(|_| Replica::new()).collect(),
             promises: Promises::default(),
             archive: HashMap::new(),
@@ -110,6 +113,12 @@ impl World {
     pub(super) fn now(&self) -> Now {
         let wall = Timestamp::from_millis(WALL + i64::try_from(self.elapsed_ms).unwrap());
         Now { wall, elapsed_ms: self.elapsed_ms }
+    }
+
+    /// The stream keeps so many messages.
+    pub(super) fn cut_stream(&mut self, kept: usize) {
+        self.stream.lose_tail(kept);
+        self.stream_epoch += 1;
     }
 
     pub(super) fn database_is_away(&self) -> bool {

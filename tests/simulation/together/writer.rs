@@ -165,8 +165,8 @@ impl World {
     /// The writer has its own relay compare stream and log.
     fn compare(&mut self, who: Who) -> Promise {
         let Some(comparing) = self.replicas[who].comparing else {
-            let epoch = self.database.epoch;
-            let lost = (epoch > 0 && self.stream_shows_a_loss()).then_some(epoch);
+            let now = (self.database.epoch, self.stream_epoch);
+            let lost = (now.0 > 0 && self.stream_shows_a_loss()).then_some(now);
             self.tell_relay(who, vtid_ledger::oasis::relay::machine::Input::Recheck)?;
             let asked = self.replicas[who].relay.relay.machine.generation();
             let until_ms = self.elapsed_ms + COMPARE_PATIENCE_MS;
@@ -185,7 +185,7 @@ impl World {
         self.say(|| format!("writer {who}: compared: {done}"));
         if !done {
             self.fire(Fault::Uncompared);
-        } else if comparing.lost == Some(self.database.epoch) {
+        } else if comparing.lost == Some((self.database.epoch, self.stream_epoch)) {
             self.fire(Fault::LossFound);
             // What this process has in memory may hide a loss from its relay, but then its writer's head is lost too.
             let head = self.replicas[who].writer.writer.head();

@@ -1,4 +1,4 @@
-//! The log as the relays follow it: ids in a row, and the memory of all that ever stood there.
+//! The log as its followers see it: ids in a row, and the memory of all that ever stood there.
 
 use uuid::Uuid;
 use vtid_ledger::domain::position::Position;

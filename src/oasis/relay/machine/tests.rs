@@ -1,8 +1,30 @@
-//! One thing that goes wrong at a time, and what the relay does about it.
+//! One thing that goes wrong at a time, and what the machine does about it; whole worlds are in `tests/simulation`.
 
-use super::world::{LIMITS, Parcel, World, at, id};
+use uuid::Uuid;
+
+use super::{Answer, Generation, Input, Known, Limits, Machine, OpenFault, Output, State};
+use crate::domain::position::Position;
 use crate::oasis::published::Found;
-use crate::oasis::relay::machine::{Answer, Generation, Input, Known, Machine, OpenFault, Output, State};
+
+const LIMITS: Limits = Limits {
+    in_flight: 4,
+    in_flight_bytes: 40,
+    read_back: 4,
+    reads: 3,
+    answer_ms: 100,
+    retry_first_ms: 5,
+    retry_most_ms: 40,
+    look_again_ms: 30,
+    recheck_ms: 60,
+};
+
+fn id(number: u64) -> Uuid {
+    Uuid::from_u128(u128::from(number))
+}
+
+fn at(position: u64) -> Position {
+    Position::new(position)
+}
 
 /// A relay that has caught up with an empty stream, and its generation.
 fn following(events: &[u64]) -> (Machine, Generation) {
@@ -108,54 +130,6 @@ fn a_duplicate_or_another_sequence_proves_nothing() {
 }
 
 #[test]
-fn a_start_reads_the_end_of_the_stream_back_before_it_publishes() {
-    let mut world = World::new(1, 12);
-    world.stream.messages = (1..=10).map(|n| Found::Ours(id(n))).collect();
-    world.feed(0, Input::Tick);
-    let mut read = Vec::new();
-    while world.relays[0].machine.proven() < at(12) {
-        if let Some(Parcel::Request(Output::Read { position, .. })) = world.relays[0].parcels.first() {
-            read.push(position.get());
-        }
-        world.calm_step(0);
-    }
-    assert_eq!(read, [7, 8, 9, 10]);
-    world.assert_prefix();
-    assert_eq!(world.stream.last(), 12);
-}
-
-#[test]
-fn a_lost_tail_is_noticed_and_put_back() {
-    let mut world = World::new(1, 9);
-    world.settle(World::caught_up);
-    world.stream.truncate(5);
-    world.settle(|world| world.stream.last() == 9 && world.caught_up());
-    world.assert_prefix();
-    assert_eq!(world.relays[0].holds, []);
-}
-
-#[test]
-fn a_lost_store_is_put_back_from_the_first_event_on() {
-    let mut world = World::new(1, 30);
-    world.settle(World::caught_up);
-    world.stream.truncate(0);
-    world.settle(|world| world.stream.last() == 30 && world.caught_up());
-    world.assert_prefix();
-}
-
-#[test]
-fn a_tail_lost_at_a_reconnect_and_filled_by_others_is_seen() {
-    let mut world = World::new(1, 9);
-    world.settle(World::caught_up);
-    // The last one is right again, the one before it is not.
-    world.stream.messages[7] = Found::Foreign;
-    world.feed(0, Input::Disconnected);
-    assert_eq!(world.relays[0].machine.state(), State::Connecting);
-    world.feed(0, Input::Connected);
-    world.settle(|world| world.relays[0].machine.state() == State::Stopped { sequence: at(8) });
-}
-
-#[test]
 fn while_nats_is_away_the_waits_grow_up_to_their_bound() {
     let mut machine = Machine::new(LIMITS);
     let (mut now, mut waits) = (0, Vec::new());
@@ -185,15 +159,4 @@ fn refusals_without_end_are_told() {
     assert_eq!(machine.state(), State::Failing);
     machine.handle(now, stored(machine.generation(), 1));
     assert_eq!(machine.state(), State::Following);
-}
-
-#[test]
-fn two_relays_at_once_do_no_harm() {
-    let mut world = World::new(2, 25);
-    world.settle(World::caught_up);
-    world.assert_prefix();
-    world.log.extend(26..=60);
-    world.settle(World::caught_up);
-    world.assert_prefix();
-    assert!(world.relays.iter().all(|relay| relay.holds.is_empty()));
 }
