@@ -74,6 +74,9 @@ faults! {
     HoldNotSet,
     /// The operator puts back what the stream has beyond the log.
     Recovered,
+    /// What was put back came from two pasts of the log: the stream had been filled up by two that did not know of each
+    /// other. The run ends there: nobody can tell what is right.
+    RecoveredFromTwoPasts,
     /// Other events stand there by now, or something is in the way.
     RecoveryRefused,
     /// The operator gives up what was lost.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use vtid_ledger::domain::cursor::Cursor;
 use vtid_ledger::domain::position::Position;
 use vtid_ledger::domain::time::Timestamp;
 use vtid_ledger::log::entry::Entry;
@@ -90,6 +91,11 @@ impl World {
         });
         let beyond = self.stream.messages.get(before..).unwrap_or_default();
         let lost: Vec<Arc<Entry>> = beyond.iter().map_while(|found| self.message(*found)).collect();
+        self.over = self.is_of_two_pasts(&lost);
+        if self.over {
+            self.fire(Fault::RecoveredFromTwoPasts);
+            return Ok(());
+        }
         let (total, put_back) = (beyond.len(), lost.len());
         if replaced || lost.is_empty() {
             self.fire(Fault::RecoveryRefused);
@@ -119,10 +125,21 @@ impl World {
         self.committed(before)
     }
 
+    /// Whether one of these did not follow, when it was appended, on what it would follow on now.
+    fn is_of_two_pasts(&self, lost: &[Arc<Entry>]) -> bool {
+        let mut before = self.database.log.head().cursor;
+        lost.iter().any(|entry| {
+            let event = &entry.recorded.event;
+            let follows = self.archive.get(&event.id).is_some_and(|(_, previous)| *previous == before);
+            before = Cursor::at(event);
+            !follows
+        })
+    }
+
     fn message(&self, found: Found) -> Option<Arc<Entry>> {
         match found {
             Found::Ours(id) => {
-                let recorded = self.archive.get(&id)?.recorded.clone();
+                let recorded = self.archive.get(&id)?.0.recorded.clone();
                 Some(Arc::new(Entry::read(recorded)))
             }
             Found::Nothing | Found::Foreign => None,

@@ -179,7 +179,7 @@ impl World {
         let answer = self.stream.publish(id, position);
         match answer {
             Answer::Stored { sequence } => {
-                let entry = self.archive.get(&id).filter(|entry| entry.position().get() == sequence);
+                let entry = self.archive.get(&id).filter(|(entry, _)| entry.position().get() == sequence);
                 entry.ok_or(format!("{id} stands at sequence {sequence}, and never stood there in the log"))?;
             }
             Answer::Duplicate => self.fire(Fault::RepeatTold),

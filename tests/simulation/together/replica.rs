@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use uuid::Uuid;
 use vtid_ledger::domain::cursor::Cursor;
 use vtid_ledger::domain::task::Task;
 use vtid_ledger::domain::vtid::Vtid;
@@ -38,8 +39,17 @@ const TAIL_BYTES: usize = 24 << 10;
 pub(super) struct Comparing {
     pub(super) asked: Generation,
     pub(super) until_ms: u64,
-    /// When it was asked for, this stream had what the log of this database does not have.
-    pub(super) lost: Option<(Epoch, u32)>,
+    /// What the stream had, when it was asked for, that the log does not have.
+    pub(super) lost: Option<Loss>,
+}
+
+/// The first difference between stream and log: an event that this ledger has published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Loss {
+    pub(super) database: Epoch,
+    pub(super) stream: u32,
+    pub(super) sequence: usize,
+    pub(super) id: Uuid,
 }
 
 /// Events on their way to the read table: whether this process decided them itself.

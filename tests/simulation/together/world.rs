@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use fastrand::Rng;
 use uuid::Uuid;
+use vtid_ledger::domain::cursor::Cursor;
 use vtid_ledger::domain::time::Timestamp;
 use vtid_ledger::log::entry::Entry;
 use vtid_ledger::writer::machine::{Input, Now};
@@ -33,8 +34,10 @@ pub(super) struct World {
     pub(super) stream_epoch: u32,
     pub(super) replicas: Vec<Replica>,
     pub(super) promises: Promises,
-    /// Every event that ever stood in a log, by its id: what the stream's messages hold.
-    pub(super) archive: HashMap<Uuid, Arc<Entry>>,
+    /// Every event that ever stood in a log, by its id, with the one before it: what the stream's messages hold.
+    pub(super) archive: HashMap<Uuid, (Arc<Entry>, Cursor)>,
+    /// There is no right any more.
+    pub(super) over: bool,
     pub(super) task: Option<Task>,
     pub(super) elapsed_ms: u64,
     pub(super) database_away_until: u64,
@@ -60,11 +63,12 @@ impl World {
             replicas: (0..REPLICAS).map(|_| Replica::new()).collect(),
             promises: Promises::default(),
             archive: HashMap::new(),
+            over: false,
             task: None,
             elapsed_ms: 0,
             database_away_until: 0,
             nats_away_until: 0,
-            calm: false,
+            calm: true,
             counts: Counts::default(),
             steps: 0,
             loud,
@@ -131,8 +135,10 @@ impl World {
 
     /// The log may have grown.
     pub(super) fn committed(&mut self, before: usize) -> Promise {
-        for row in &self.database.log.rows()[before..] {
-            self.archive.insert(row.event().id, Arc::clone(&row.entry));
+        let rows = self.database.log.rows();
+        for (index, row) in rows.iter().enumerate().skip(before) {
+            let previous = index.checked_sub(1).map_or(Cursor::Start, |index| Cursor::at(rows[index].event()));
+            self.archive.entry(row.event().id).or_insert_with(|| (Arc::clone(&row.entry), previous));
         }
         self.promises.committed(&self.database.log, before)
     }

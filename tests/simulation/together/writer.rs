@@ -6,7 +6,7 @@ use vtid_ledger::oasis::published::Found;
 use vtid_ledger::writer::answer::WriteError;
 use vtid_ledger::writer::machine::{Failure, Input, Output, Submitted};
 
-use super::replica::Comparing;
+use super::replica::{Comparing, Loss};
 use super::world::World;
 use crate::simulation::commands::{Ask, Key, Patch, command};
 use crate::simulation::database::{Epoch, Who};
@@ -142,7 +142,8 @@ impl World {
             self.fire(Fault::DatabaseAway);
             return fates.first().map_or(Fate::Right, |(_, fate)| *fate);
         }
-        if fates.is_empty() || !self.faulty(5) {
+        let rarity = if matches!(operation, Output::Append(..)) { 4 } else { 10 };
+        if fates.is_empty() || !self.faulty(rarity) {
             return Fate::Right;
         }
         let (fault, fate) = fates[self.rng.usize(..fates.len())];
@@ -165,8 +166,7 @@ impl World {
     /// The writer has its own relay compare stream and log.
     fn compare(&mut self, who: Who) -> Promise {
         let Some(comparing) = self.replicas[who].comparing else {
-            let now = (self.database.epoch, self.stream_epoch);
-            let lost = (now.0 > 0 && self.stream_shows_a_loss()).then_some(now);
+            let lost = self.loss();
             self.tell_relay(who, vtid_ledger::oasis::relay::machine::Input::Recheck)?;
             let asked = self.replicas[who].relay.relay.machine.generation();
             let until_ms = self.elapsed_ms + COMPARE_PATIENCE_MS;
@@ -185,13 +185,13 @@ impl World {
         self.say(|| format!("writer {who}: compared: {done}"));
         if !done {
             self.fire(Fault::Uncompared);
-        } else if comparing.lost == Some((self.database.epoch, self.stream_epoch)) {
+        } else if comparing.lost.is_some() && comparing.lost == self.loss() {
             self.fire(Fault::LossFound);
             // What this process has in memory may hide a loss from its relay, but then its writer's head is lost too.
             let head = self.replicas[who].writer.writer.head();
             let turn_finds_it = head.is_some_and(|head| !self.database.log.holds(head.cursor));
             let found = self.database.log.hold.is_some() || turn_finds_it;
-            if !found && self.stream_shows_a_loss() {
+            if !found {
                 return Err(format!("stream and log were compared for writer {who}, and no hold is set"));
             }
         }
@@ -199,13 +199,17 @@ impl World {
     }
 
     /// Whether what comes first in the stream that is not the log's is an event of this ledger.
-    pub(super) fn stream_shows_a_loss(&self) -> bool {
+    fn loss(&self) -> Option<Loss> {
+        if self.database.epoch == 0 {
+            return None;
+        }
         let rows = self.database.log.rows();
         let differs = self.stream.messages.iter().enumerate().find(|(index, found)| {
             let id = rows.get(*index).map(|row| row.event().id);
             id.is_none_or(|id| **found != Found::Ours(id))
         });
-        matches!(differs, Some((_, Found::Ours(_))))
+        let (sequence, Found::Ours(id)) = differs? else { return None };
+        Some(Loss { database: self.database.epoch, stream: self.stream_epoch, sequence, id: *id })
     }
 }
 
