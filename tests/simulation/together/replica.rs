@@ -48,6 +48,7 @@ pub(super) struct Comparing {
 pub(super) struct Loss {
     pub(super) database: Epoch,
     pub(super) stream: u32,
+    pub(super) accepted: Losses,
     pub(super) sequence: usize,
     pub(super) id: Uuid,
 }

@@ -209,7 +209,8 @@ impl World {
             id.is_none_or(|id| **found != Found::Ours(id))
         });
         let (sequence, Found::Ours(id)) = differs? else { return None };
-        Some(Loss { database: self.database.epoch, stream: self.stream_epoch, sequence, id: *id })
+        let (database, stream) = (self.database.epoch, self.stream_epoch);
+        Some(Loss { database, stream, accepted: self.database.log.losses, sequence, id: *id })
     }
 }
 
