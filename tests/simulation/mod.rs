@@ -28,6 +28,7 @@ mod stream_model;
 mod tally;
 mod together;
 mod writer_exhaustive;
+mod writer_flaws;
 mod writer_shell;
 mod writer_steps;
 mod writer_world;
