@@ -2,6 +2,7 @@
 //! the hundred thousand seeds.
 
 mod commands;
+mod conformance_steps;
 mod cursor_faults;
 mod cursor_steps;
 mod cursor_world;
@@ -9,6 +10,7 @@ mod cursors;
 mod database;
 pub(crate) mod explore;
 mod faults;
+mod log_conformance;
 mod log_model;
 mod plain_log;
 mod projector;

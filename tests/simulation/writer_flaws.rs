@@ -75,7 +75,8 @@ fn no_comparison_after_a_reconnect() {
 
 #[test]
 fn a_turn_that_asks_for_the_first_event_of_an_append_alone() {
-    let plans = [Plan::new(0, Ask::CreateComplete), Plan::new(1, Ask::Patch(Vtid::first_of(2025), Patch::Note))];
+    let plans =
+        [Plan::new(0, Ask::CreateComplete), Plan::new(1, Ask::Patch(Vtid::first_of(2025), Patch::Note))];
     let faults = [Fault::FailedOver, Fault::AppendLostAfter];
     let scene = Scene { plans: &plans, faults: &faults, left: 2, decisions: 1 };
     scene.shows(Flaw::FirstEventOnly, "is handed over and not in the log");

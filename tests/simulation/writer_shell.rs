@@ -212,7 +212,8 @@ impl WriterShell {
             }
             (Closing::Confirm | Closing::End, _) => Ok(()),
         };
-        let outcome = if fate == Fate::LostAfter && outcome.is_ok() { Err(Failure::Unknown) } else { outcome };
+        let outcome =
+            if fate == Fate::LostAfter && outcome.is_ok() { Err(Failure::Unknown) } else { outcome };
         if !in_turn || outcome == Err(Failure::Unknown) {
             self.connection = None;
         }

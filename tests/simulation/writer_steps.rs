@@ -2,8 +2,8 @@
 
 use super::database::Who;
 use super::explore::World;
-use super::promises::Promise;
 use super::faults::Fault;
+use super::promises::Promise;
 use super::writer_shell::{Fate, WriterShell};
 use super::writer_world::{WriterWorld, new_writer};
 
@@ -53,8 +53,7 @@ impl WriterWorld {
         }
         if self.may(Fault::Crashed) {
             steps.push(Step::Crash(who, false));
-            let appends =
-                matches!(shell.under_way, Some(vtid_ledger::writer::machine::Output::Append(..)));
+            let appends = matches!(shell.under_way, Some(vtid_ledger::writer::machine::Output::Append(..)));
             steps.extend(appends.then_some(Step::Crash(who, true)));
         }
     }

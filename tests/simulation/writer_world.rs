@@ -14,10 +14,10 @@ use vtid_ledger::writer::machine::{Input, Now, Output, Submitted, Writer, Writer
 
 use super::commands::{Ask, Key, command};
 use super::database::{Database, Who};
+use super::faults::Fault;
 use super::log_model::{LatestTime, LogModel};
 use super::promises::{Promise, Promises};
 use super::tally::Tally;
-use super::faults::Fault;
 use super::writer_shell::{Coming, Flaw, WriterShell};
 
 /// 2025-12-31T23:59:59.999Z: the next millisecond is another year.

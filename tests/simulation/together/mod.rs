@@ -63,9 +63,8 @@ fn everything_together() {
     }
     let (seeds, begun) = (setting("SIMULATION_SEEDS").unwrap_or(SEEDS), Instant::now());
     let share = seeds.div_ceil(THREADS);
-    let threads: Vec<_> = (0..THREADS)
-        .map(|n| std::thread::spawn(move || run_all(n * share..(n + 1) * share)))
-        .collect();
+    let threads: Vec<_> =
+        (0..THREADS).map(|n| std::thread::spawn(move || run_all(n * share..(n + 1) * share))).collect();
     let mut counts = Counts::default();
     for thread in threads {
         match thread.join().unwrap() {

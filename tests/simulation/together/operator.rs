@@ -20,7 +20,9 @@ use crate::simulation::promises::Promise;
 pub(super) enum Task {
     Recover,
     /// Making the stream anew; whether a loss is given up with it.
-    Remake { accept: bool },
+    Remake {
+        accept: bool,
+    },
     /// The stream is made anew: the loss goes on record, the hold goes.
     Accept,
 }

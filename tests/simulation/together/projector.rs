@@ -189,9 +189,9 @@ impl World {
         let log = &self.database.log;
         let at = self.database.cursor.position();
         let tasks = log.rows().iter().filter(|row| row.event().version.get() == 1);
-        let right = tasks.filter(|row| row.event().position <= at).all(|row| {
-            self.database.rows.get(&row.event().vtid) == log.task(row.event().vtid, at)
-        });
+        let right = tasks
+            .filter(|row| row.event().position <= at)
+            .all(|row| self.database.rows.get(&row.event().vtid) == log.task(row.event().vtid, at));
         let count = log.rows().iter().filter(|row| row.event().version.get() == 1);
         let count = count.filter(|row| row.event().position <= at).count();
         if right && count == self.database.rows.len() {

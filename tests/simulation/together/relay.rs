@@ -180,7 +180,8 @@ impl World {
         match answer {
             Answer::Stored { sequence } => {
                 let entry = self.archive.get(&id).filter(|(entry, _)| entry.position().get() == sequence);
-                entry.ok_or(format!("{id} stands at sequence {sequence}, and never stood there in the log"))?;
+                entry
+                    .ok_or(format!("{id} stands at sequence {sequence}, and never stood there in the log"))?;
             }
             Answer::Duplicate => self.fire(Fault::RepeatTold),
             Answer::Refused => self.fire(Fault::PublishRefused),

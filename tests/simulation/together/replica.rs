@@ -116,12 +116,7 @@ impl Replica {
 
 impl RelayShell {
     pub(super) fn new() -> Self {
-        Self {
-            relay: Relay::new(RELAY),
-            begun: false,
-            losses: Losses::default(),
-            disconnected_until_ms: 0,
-        }
+        Self { relay: Relay::new(RELAY), begun: false, losses: Losses::default(), disconnected_until_ms: 0 }
     }
 
     /// A new process; what the old one published may still arrive.

@@ -117,7 +117,10 @@ impl World {
     fn stream_is_the_log(&self) -> bool {
         let rows = self.database.log.rows();
         self.stream.messages.len() == rows.len()
-            && rows.iter().zip(&self.stream.messages).all(|(row, found)| *found == Found::Ours(row.event().id))
+            && rows
+                .iter()
+                .zip(&self.stream.messages)
+                .all(|(row, found)| *found == Found::Ours(row.event().id))
     }
 
     fn what_is_open(&self) -> String {

@@ -137,7 +137,8 @@ impl World {
     pub(super) fn committed(&mut self, before: usize) -> Promise {
         let rows = self.database.log.rows();
         for (index, row) in rows.iter().enumerate().skip(before) {
-            let previous = index.checked_sub(1).map_or(Cursor::Start, |index| Cursor::at(rows[index].event()));
+            let previous =
+                index.checked_sub(1).map_or(Cursor::Start, |index| Cursor::at(rows[index].event()));
             self.archive.entry(row.event().id).or_insert_with(|| (Arc::clone(&row.entry), previous));
         }
         self.promises.committed(&self.database.log, before)

@@ -104,7 +104,9 @@ impl World {
         }
         let fate = self.fate(who);
         self.replicas[who].compared = false;
-        self.say(|| format!("writer {who}: {}, {fate:?}", told(self.replicas[who].writer.under_way.as_ref())));
+        self.say(|| {
+            format!("writer {who}: {}, {fate:?}", told(self.replicas[who].writer.under_way.as_ref()))
+        });
         let before = self.database.log.len();
         self.replicas[who].writer.serve(who, &mut self.database, fate)?;
         if matches!(
@@ -185,6 +187,7 @@ impl World {
         self.say(|| format!("writer {who}: compared: {done}"));
         if !done {
             self.fire(Fault::Uncompared);
+            self.promises.went_on_unchecked |= self.database.epoch > 0;
         } else if comparing.lost.is_some() && comparing.lost == self.loss() {
             self.fire(Fault::LossFound);
             // What this process has in memory may hide a loss from its relay, but then its writer's head is lost too.
