@@ -61,7 +61,7 @@ pub(super) struct LogModel {
 
 impl LogModel {
     pub(super) fn new(tail_events: usize, poison: Option<&'static str>) -> Self {
-        Self { tail_events, poison, ..Self::default() }
+        Self { poison, tail_events, ..Self::default() }
     }
 
     pub(super) fn len(&self) -> usize {

@@ -1,7 +1,8 @@
 //! Writers, projectors and relays of two replicas together on one database and one stream, with every fault, by the
 //! hundred thousand seeds. The same seed gives the same run, to the step.
 //!
-//! `SIMULATION_SEED=n` runs one seed alone and prints its steps; `SIMULATION_SEEDS=n` runs so many.
+//! `SIMULATION_SEED=n` runs one seed alone and prints its steps; `SIMULATION_SEEDS=n` runs so many, from
+//! `SIMULATION_FROM=n` on.
 
 mod counts;
 mod disasters;
@@ -17,7 +18,6 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use super::faults::Fault;
 use counts::Counts;
 use world::World;
 
@@ -58,13 +58,16 @@ fn setting(name: &str) -> Option<u64> {
 #[test]
 fn everything_together() {
     if let Some(seed) = setting("SIMULATION_SEED") {
-        let run = run_one(seed, true);
-        return run.map(drop).unwrap_or_else(|broken| panic!("seed {seed}: {}", broken.what));
+        if let Err(Broken { what, .. }) = run_one(seed, true) {
+            panic!("seed {seed}: {what}");
+        }
+        return;
     }
     let (seeds, begun) = (setting("SIMULATION_SEEDS").unwrap_or(SEEDS), Instant::now());
-    let share = seeds.div_ceil(THREADS);
-    let threads: Vec<_> =
-        (0..THREADS).map(|n| std::thread::spawn(move || run_all(n * share..(n + 1) * share))).collect();
+    let (from, share) = (setting("SIMULATION_FROM").unwrap_or(0), seeds.div_ceil(THREADS));
+    let threads: Vec<_> = (0..THREADS)
+        .map(|n| std::thread::spawn(move || run_all(from + n * share..from + (n + 1) * share)))
+        .collect();
     let mut counts = Counts::default();
     for thread in threads {
         match thread.join().unwrap() {

@@ -114,16 +114,9 @@ impl World {
         let latest = std::mem::replace(&mut self.database.latest, LatestTime(Timestamp::MAX));
         let appended = self.database.append(self.database.log.head().cursor, &lost);
         self.database.latest = latest;
-        match appended {
-            Ok(()) => {
-                self.fire(Fault::Recovered);
-                self.database.decide(stays, self.database.log.losses);
-            }
-            Err(_) => {
-                self.fire(Fault::RecoveryRefused);
-                self.database.decide(standing, self.database.log.losses);
-            }
-        }
+        let hold = if appended.is_ok() { stays } else { standing };
+        self.database.decide(hold, self.database.log.losses);
+        self.fire(if appended.is_ok() { Fault::Recovered } else { Fault::RecoveryRefused });
         self.committed(before)
     }
 

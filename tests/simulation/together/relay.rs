@@ -217,8 +217,9 @@ impl World {
             self.fire(Fault::HoldNotSet);
             // Whoever waits for the comparison must not write on it.
             let next = self.replicas[who].relay.relay.machine.generation().0 + 1;
-            let asked = self.replicas[who].comparing.as_mut().map(|comparing| &mut comparing.asked);
-            asked.into_iter().for_each(|asked| asked.0 = asked.0.max(next));
+            if let Some(comparing) = &mut self.replicas[who].comparing {
+                comparing.asked.0 = comparing.asked.0.max(next);
+            }
             return;
         }
         self.fire(Fault::HoldByRelay);

@@ -223,7 +223,8 @@ fn told(operation: Option<&Output>) -> String {
             format!("append {attempt}, {} events after {}", entries.len(), head.position())
         }
         Some(Output::OpenTurn { attempt, head, compare, .. }) => {
-            format!("open turn {attempt} from {:?}, compare: {compare}", head.map(|head| head.position()))
+            let head = head.map_or(0, |head| head.position().get());
+            format!("open turn {attempt} from {head}, compare: {compare}")
         }
         Some(Output::CloseTurn(attempt, closing)) => {
             let closing = format!("{closing:?}");
