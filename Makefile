@@ -3,7 +3,10 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint fmt bench deps test-deps bench-deps
+.PHONY: help run test simulate lint fmt bench deps test-deps bench-deps
+
+# For `make simulate`
+SEEDS ?= 5000000
 
 # For `make run`, e.g. RUN_ARGS='--listen 127.0.0.1:9090'
 RUN_ARGS ?=
@@ -11,6 +14,7 @@ RUN_ARGS ?=
 help:
 	@echo "make run        start the ledger with a private PostgreSQL and NATS (RUN_ARGS='...' are its arguments)"
 	@echo "make test       run all tests"
+	@echo "make simulate   run the protocol machines together, SEEDS=$(SEEDS) times, each with its own faults"
 	@echo "make lint       check format and lints"
 	@echo "make fmt        format the code"
 	@echo "make bench      measure the ledger beside pgbench, into bench/RESULTS.md (some six minutes; a quiet machine)"
@@ -23,6 +27,10 @@ run: deps
 
 test: deps test-deps
 	cargo test
+
+# Another first seed: SIMULATION_FROM=n. One seed alone, step by step: SIMULATION_SEED=n.
+simulate:
+	SIMULATION_SEEDS=$(SEEDS) cargo test --release --test client everything_together -- --nocapture
 
 lint:
 	cargo fmt --check

@@ -1,46 +1,129 @@
-//! The faults that an append can meet.
+//! What can go wrong, and what only comes to pass where something did.
 
-/// Every fault of this world; each must be seen to fire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Fault {
+use vtid_ledger::writer::machine::{Closing, Output};
+
+use super::writer_shell::Fate;
+
+macro_rules! faults {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Every fault; each must be seen to come to pass.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub(super) enum Fault {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Fault {
+            pub(super) const ALL: &[Self] = &[$(Self::$name,)*];
+        }
+    };
+}
+
+faults! {
     AppendLostBefore,
     AppendLostAfter,
     AppendLongAfter,
-    AppendSurelyNotWritten,
+    AppendNotWritten,
     LateAppendWentIn,
     LateAppendRefused,
-    DatabaseAway,
-    TurnNotOpened,
-    TurnLostBefore,
-    TurnAppendNotWritten,
-    TurnLostAfter,
     LoadLost,
     LookLost,
+    TurnNotOpened,
+    TurnLostBefore,
+    TurnLostAfter,
+    TurnNotWritten,
+    OutcomeLate,
     OutcomeTwice,
-    WriterCrashed,
-    CommandRefusedByDatabase,
     DeadlinePassed,
-    TailLost,
+    /// The database refuses what the rules allow.
+    CommandRefused,
+    /// A process ends, and another begins: writer, projector and relay.
+    Crashed,
+    DatabaseAway,
+    /// Another database stands behind the address, without the last commits.
+    FailedOver,
+    /// One without many of them.
+    OlderCopy,
+    /// NATS did not answer in time: the writer goes on without a comparison.
+    Uncompared,
+    /// The writer's comparison finds that the log lost history.
+    LossFound,
+    ProjectorFailed,
+    ApplyLostBefore,
+    ApplyLostAfter,
+    ApplyLongAfter,
+    LateApplyWentIn,
+    LateApplyRefused,
+    /// A batch of events that the log no longer holds.
+    ApplyOfTheLost,
+    RelayDisconnected,
+    NatsAway,
+    RequestLost,
+    RequestOvertaken,
+    AnswerLost,
+    AnswerLate,
+    AnswerTwice,
+    RepeatTold,
+    PublishRefused,
+    LatePublishStored,
+    LatePublishRefused,
+    StreamTailLost,
+    StreamStoreLost,
+    ForeignMessage,
+    HoldByRelay,
+    HoldByProjector,
+    HoldNotSet,
+    /// The operator puts back what the stream has beyond the log.
+    Recovered,
+    /// What was put back came from two pasts of the log: the stream had been filled up by two that did not know of each
+    /// other. The run ends there: nobody can tell what is right.
+    RecoveredFromTwoPasts,
+    /// Other events stand there by now, or something is in the way.
+    RecoveryRefused,
+    /// The operator gives up what was lost.
+    LossAccepted,
+    /// The operator makes the stream anew.
+    Rebuilt,
 }
 
-/// All of them.
-pub(super) const ALL_FAULTS: [Fault; 18] = [
-    Fault::AppendLostBefore,
-    Fault::AppendLostAfter,
-    Fault::AppendLongAfter,
-    Fault::AppendSurelyNotWritten,
-    Fault::DatabaseAway,
-    Fault::TurnAppendNotWritten,
-    Fault::LateAppendWentIn,
-    Fault::LateAppendRefused,
-    Fault::TurnNotOpened,
-    Fault::TurnLostBefore,
-    Fault::TurnLostAfter,
-    Fault::LoadLost,
-    Fault::LookLost,
-    Fault::OutcomeTwice,
-    Fault::WriterCrashed,
-    Fault::CommandRefusedByDatabase,
-    Fault::DeadlinePassed,
-    Fault::TailLost,
-];
+impl Fault {
+    /// Those that strike a writer whose database keeps what it has.
+    pub(super) const OF_A_WRITER: [Self; 13] = [
+        Self::AppendLostBefore,
+        Self::AppendLostAfter,
+        Self::AppendLongAfter,
+        Self::AppendNotWritten,
+        Self::LoadLost,
+        Self::LookLost,
+        Self::TurnNotOpened,
+        Self::TurnLostBefore,
+        Self::TurnLostAfter,
+        Self::TurnNotWritten,
+        Self::OutcomeTwice,
+        Self::DeadlinePassed,
+        Self::Crashed,
+    ];
+
+    /// What can happen to an operation, but for the right thing.
+    pub(super) fn of(operation: &Output) -> &'static [(Self, Fate)] {
+        match operation {
+            Output::Append(..) => &[
+                (Self::AppendLostBefore, Fate::LostBefore),
+                (Self::AppendLostAfter, Fate::LostAfter),
+                (Self::AppendLongAfter, Fate::Late),
+                (Self::AppendNotWritten, Fate::NotWritten),
+            ],
+            Output::Load(..) | Output::LoadInTurn(..) => &[(Self::LoadLost, Fate::LostBefore)],
+            Output::LookAtHead(..) => &[(Self::LookLost, Fate::LostBefore)],
+            Output::OpenTurn { .. } => &[(Self::TurnNotOpened, Fate::LostBefore)],
+            Output::CloseTurn(_, Closing::Append(..)) => &[
+                (Self::TurnLostBefore, Fate::LostBefore),
+                (Self::TurnLostAfter, Fate::LostAfter),
+                (Self::TurnNotWritten, Fate::NotWritten),
+            ],
+            Output::CloseTurn(..) => {
+                &[(Self::TurnLostBefore, Fate::LostBefore), (Self::TurnLostAfter, Fate::LostAfter)]
+            }
+            _ => &[],
+        }
+    }
+}

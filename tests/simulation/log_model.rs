@@ -1,136 +1,242 @@
-//! What the log in `PostgreSQL` promises, as a model: compare-and-append, the append lock, the hold, the turn's view.
+//! What the log in `PostgreSQL` promises, as a model: compare-and-append with its rules, the turn's view, loads. Each
+//! event is kept with what folds from it, so that everything costs what it touches.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use uuid::Uuid;
 use vtid_ledger::domain::cursor::Cursor;
+use vtid_ledger::domain::event::Event;
 use vtid_ledger::domain::evolve::evolve;
 use vtid_ledger::domain::position::Position;
-use vtid_ledger::domain::record::Recorded;
 use vtid_ledger::domain::task::Task;
+use vtid_ledger::domain::time::Timestamp;
 use vtid_ledger::domain::vtid::Vtid;
 use vtid_ledger::log::entry::Entry;
 use vtid_ledger::log::head::Head;
 use vtid_ledger::log::hold::{Hold, Losses};
-use vtid_ledger::log::load::{Earlier, Loaded, Wanted};
+use vtid_ledger::log::load::{Earlier, KeyOf, Loaded, Wanted};
 use vtid_ledger::log::turn::{TailView, TurnView};
 use vtid_ledger::writer::machine::Failure;
 
-/// A tail longer than this is not given event by event.
-const TAIL_EVENTS: usize = 12;
+/// One row, and what folds from it.
+#[derive(Debug, Clone)]
+pub(super) struct Row {
+    pub(super) entry: Arc<Entry>,
+    /// The task after the event.
+    pub(super) after: Arc<Task>,
+    /// The head once the event was in.
+    head: Head,
+}
 
-/// The table and what stands beside it.
+impl Row {
+    pub(super) fn head(&self) -> Head {
+        self.head
+    }
+
+    pub(super) fn event(&self) -> &Event {
+        &self.entry.recorded.event
+    }
+}
+
+/// The database's clock, and how far ahead of it a time may lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct LatestTime(pub(super) Timestamp);
+
+/// The table, the hold and the losses.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LogModel {
-    pub(super) events: Vec<Recorded>,
+    rows: Vec<Row>,
+    /// Where each task's events stand, the first version first.
+    streams: BTreeMap<Vtid, Vec<usize>>,
+    keys: BTreeMap<KeyOf, usize>,
     pub(super) hold: Option<Hold>,
+    pub(super) losses: Losses,
     /// Words that a check of the database refuses, wherever they stand in a record.
-    pub(super) poison: Option<&'static str>,
+    poison: Option<&'static str>,
+    /// A tail of so many events is not given event by event.
+    tail_events: usize,
 }
 
 impl LogModel {
+    pub(super) fn new(tail_events: usize, poison: Option<&'static str>) -> Self {
+        Self { poison, tail_events, ..Self::default() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(super) fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    pub(super) fn at(&self, position: Position) -> Option<&Row> {
+        self.rows.get(index(position)?)
+    }
+
+    pub(super) fn id_at(&self, position: Position) -> Option<Uuid> {
+        self.at(position).map(|row| row.event().id)
+    }
+
     pub(super) fn holds(&self, cursor: Cursor) -> bool {
-        match cursor {
-            Cursor::Start => true,
-            Cursor::At { position, id } => self.at(position).is_some_and(|recorded| recorded.event.id == id),
-        }
+        cursor.id() == self.id_at(cursor.position())
     }
 
-    fn at(&self, position: Position) -> Option<&Recorded> {
-        let index = usize::try_from(position.get()).unwrap().checked_sub(1)?;
-        self.events.get(index)
-    }
-
-    fn after(&self, position: Position) -> &[Recorded] {
-        self.events.get(usize::try_from(position.get()).unwrap()..).unwrap_or_default()
-    }
-
-    /// `ledger.append`, in the order of its checks.
-    pub(super) fn append(&mut self, head: Cursor, entries: &[Arc<Entry>]) -> Result<(), Failure> {
-        if self.hold.is_some() {
-            return Err(Failure::Held);
-        }
-        if !self.holds(head) || !self.after(head.position()).is_empty() {
-            return Err(Failure::NotTheHead);
-        }
-        let mut events = self.events.clone();
-        for Entry { recorded, .. } in entries.iter().map(AsRef::as_ref) {
-            let event = &recorded.event;
-            assert_eq!(event.position.get(), events.len() as u64 + 1, "positions without a gap");
-            if self.poison.is_some_and(|word| recorded.body.contains(word)) {
-                return Err(Failure::Refused);
-            }
-            let versions = events.iter().filter(|other| other.event.vtid == event.vtid).count() as u64;
-            if event.version.get() != versions + 1 || self.key_is_used(&events, recorded) {
-                return Err(Failure::Conflict);
-            }
-            assert!(events.last().is_none_or(|last| last.event.recorded_at <= event.recorded_at));
-            events.push(recorded.clone());
-        }
-        self.events = events;
-        Ok(())
-    }
-
-    #[expect(clippy::unused_self, reason = "it is one of the table's constraints")]
-    fn key_is_used(&self, events: &[Recorded], recorded: &Recorded) -> bool {
-        let key = |r: &Recorded| {
-            let origin = &r.event.origin;
-            origin.idempotency.as_ref().map(|i| (origin.actor.id.clone(), i.key.clone()))
-        };
-        key(recorded).is_some_and(|used| events.iter().any(|other| key(other).as_ref() == Some(&used)))
+    /// Up to `max` rows after `cursor`; none where the log has another past.
+    pub(super) fn after(&self, cursor: Cursor, max: usize) -> Option<&[Row]> {
+        let next = usize::try_from(cursor.position().get()).unwrap();
+        let rows = self.holds(cursor).then(|| &self.rows[next..])?;
+        Some(&rows[..rows.len().min(max)])
     }
 
     pub(super) fn head(&self) -> Head {
-        let mut head = Head::empty();
-        self.events.iter().for_each(|recorded| head.advance(&recorded.event));
-        head
+        self.rows.last().map_or_else(Head::empty, |row| row.head)
     }
 
-    pub(super) fn view(&self, head: Option<Cursor>, unsettled: Option<Cursor>) -> TurnView {
-        let hold = self.hold.clone();
-        let tail = match head {
-            None => TailView::FarBehind { next: None, head: self.head() },
-            Some(head) if !self.holds(head) => TailView::OtherPast,
-            Some(head) => {
-                let tail = self.after(head.position());
-                if tail.len() < TAIL_EVENTS {
-                    TailView::Moved(tail.to_vec())
-                } else {
-                    TailView::FarBehind { next: tail.first().map(|r| r.event.id), head: self.head() }
+    /// The task's state as of a position.
+    pub(super) fn task(&self, vtid: Vtid, at: Position) -> Option<&Arc<Task>> {
+        let stream = self.streams.get(&vtid)?;
+        let known = stream.partition_point(|index| *index < usize::try_from(at.get()).unwrap());
+        Some(&self.rows[*stream.get(known.checked_sub(1)?)?].after)
+    }
+
+    /// The request under the key, as of a position.
+    pub(super) fn key(&self, key: &KeyOf, at: Position) -> Option<Earlier> {
+        let row = self.rows.get(*self.keys.get(key)?).filter(|row| row.event().position <= at)?;
+        let hash = row.event().origin.idempotency.as_ref()?.hash;
+        Some(Earlier { hash, task: Arc::clone(&row.after) })
+    }
+
+    /// `ledger.append`, in the order of its checks and of the table's; all or nothing.
+    pub(super) fn append(
+        &mut self,
+        head: Cursor,
+        entries: &[Arc<Entry>],
+        latest: LatestTime,
+    ) -> Result<(), Failure> {
+        if self.hold.is_some() {
+            return Err(Failure::Held);
+        }
+        if !self.holds(head) {
+            return Err(Failure::NotTheHead);
+        }
+        let last_time = self.at(head.position()).map(|row| row.event().recorded_at);
+        let time = |entry: &Arc<Entry>| entry.recorded.event.recorded_at;
+        let backwards = last_time.zip(entries.first().map(time)).is_some_and(|(last, first)| first < last);
+        let latest = last_time.map_or(latest.0, |last| last.max(latest.0));
+        if backwards || entries.last().is_some_and(|entry| time(entry) > latest) {
+            return Err(Failure::TimeRefused);
+        }
+        let before = self.rows.len();
+        for (entry, position) in entries.iter().zip(head.position().get() + 1..) {
+            if let Err(failure) = self.insert(Position::new(position), entry) {
+                self.truncate(before);
+                return Err(failure);
+            }
+        }
+        Ok(())
+    }
+
+    /// One row: the trigger first, then the checks, then the unique indexes.
+    fn insert(&mut self, position: Position, entry: &Arc<Entry>) -> Result<(), Failure> {
+        let event = &entry.recorded.event;
+        let stream = self.streams.get(&event.vtid).map_or(&[][..], Vec::as_slice);
+        let (version, versions) = (event.version.get(), stream.len() as u64);
+        if version > 1 {
+            let before = usize::try_from(version - 2).ok().and_then(|index| stream.get(index));
+            let before = before.map(|index| self.rows[*index].event());
+            if !before.is_some_and(|before| before.tenant == event.tenant && before.position < position) {
+                return Err(Failure::Conflict);
+            }
+        }
+        if self.poison.is_some_and(|word| entry.recorded.body.contains(word)) {
+            return Err(Failure::Refused);
+        }
+        if self.at(position).is_some() {
+            return Err(Failure::NotTheHead);
+        }
+        let key = key_of(event);
+        if version <= versions || key.as_ref().is_some_and(|key| self.keys.contains_key(key)) {
+            return Err(Failure::Conflict);
+        }
+        let before = stream.last().map(|index| (*self.rows[*index].after).clone());
+        let after = Arc::new(evolve(before, event).unwrap());
+        let index = self.rows.len();
+        self.streams.entry(event.vtid).or_default().push(index);
+        self.keys.extend(key.map(|key| (key, index)));
+        let mut head = self.head();
+        head.advance(event);
+        self.rows.push(Row { entry: Arc::clone(entry), after, head });
+        Ok(())
+    }
+
+    /// The last rows never were; gives them, the last first.
+    pub(super) fn truncate(&mut self, kept: usize) -> Vec<Row> {
+        let mut gone = Vec::new();
+        while self.rows.len() > kept {
+            let Some(row) = self.rows.pop() else { break };
+            let event = row.event();
+            if let Some(stream) = self.streams.get_mut(&event.vtid) {
+                stream.pop();
+                if stream.is_empty() {
+                    self.streams.remove(&event.vtid);
                 }
             }
+            if let Some(key) = key_of(event) {
+                self.keys.remove(&key);
+            }
+            gone.push(row);
+        }
+        gone
+    }
+
+    /// What a turn shows.
+    pub(super) fn view(&self, head: Option<Cursor>, unsettled: Option<Cursor>) -> TurnView {
+        let far = |next: Option<&Row>| TailView::FarBehind {
+            next: next.map(|row| row.event().id),
+            head: self.head(),
+        };
+        let tail = match head.map(|head| self.after(head, self.tail_events)) {
+            None => far(None),
+            Some(None) => TailView::OtherPast,
+            Some(Some(rows)) if rows.len() < self.tail_events => {
+                TailView::Moved(rows.iter().map(|row| row.entry.recorded.clone()).collect())
+            }
+            Some(Some(rows)) => far(rows.first()),
         };
         let went_in = unsettled.is_some_and(|last| self.holds(last));
-        TurnView { held: hold, losses: Losses::default(), went_in, tail }
+        TurnView { held: self.hold.clone(), losses: self.losses, went_in, tail }
     }
 
-    /// The states as of a position.
-    pub(super) fn tasks(&self, at: Position) -> BTreeMap<Vtid, Arc<Task>> {
-        let mut tasks: BTreeMap<Vtid, Arc<Task>> = BTreeMap::new();
-        for recorded in self.events.iter().take_while(|r| r.event.position <= at) {
-            let before = tasks.get(&recorded.event.vtid).map(|task| (**task).clone());
-            tasks.insert(recorded.event.vtid, Arc::new(evolve(before, &recorded.event).unwrap()));
-        }
-        tasks
-    }
-
+    /// What is wanted, as of a position.
     pub(super) fn load(&self, wanted: &Wanted, at: Position) -> Loaded {
-        let tasks = self.tasks(at);
-        let mut keys = BTreeMap::new();
-        for recorded in self.events.iter().take_while(|r| r.event.position <= at) {
-            let origin = &recorded.event.origin;
-            let Some(idempotency) = &origin.idempotency else { continue };
-            let key = (origin.actor.id.clone(), idempotency.key.clone());
-            if wanted.keys.contains(&key) {
-                let task = Arc::clone(&self.tasks(recorded.event.position)[&recorded.event.vtid]);
-                keys.insert(key, Earlier { hash: idempotency.hash, task });
-            }
-        }
+        let task = |vtid: &Vtid| self.task(*vtid, at).map(|task| (*vtid, Arc::clone(task)));
+        let key = |key: &KeyOf| self.key(key, at).map(|earlier| (key.clone(), earlier));
         Loaded {
-            parents: wanted.parents.iter().copied().filter(|vtid| tasks.contains_key(vtid)).collect(),
-            tasks: tasks.into_iter().filter(|(vtid, _)| wanted.tasks.contains(vtid)).collect(),
-            keys,
+            tasks: wanted.tasks.iter().filter_map(task).collect(),
+            parents: wanted.parents.iter().copied().filter(|vtid| self.task(*vtid, at).is_some()).collect(),
+            keys: wanted.keys.iter().filter_map(key).collect(),
             unreadable: BTreeSet::new(),
         }
     }
+}
+
+/// The ids tell everything: an event's id is given out once in a run.
+impl Hash for LogModel {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.rows.len().hash(state);
+        self.rows.iter().for_each(|row| row.event().id.hash(state));
+        (&self.hold, self.losses).hash(state);
+    }
+}
+
+fn index(position: Position) -> Option<usize> {
+    usize::try_from(position.get()).ok()?.checked_sub(1)
+}
+
+fn key_of(event: &Event) -> Option<KeyOf> {
+    let idempotency = event.origin.idempotency.as_ref()?;
+    Some((event.origin.actor.id.clone(), idempotency.key.clone()))
 }

@@ -1,15 +1,20 @@
-//! The protocol machines in a world of faults: seeded, so that a failing run can be run again to the step.
+//! The protocol machines in a world of faults: at tiny bounds every order of what can happen, and all of them together by
+//! the hundred thousand seeds.
 
-mod check;
+mod commands;
+mod conformance_steps;
 mod cursor_faults;
 mod cursor_steps;
 mod cursor_world;
 mod cursors;
+mod database;
 pub(crate) mod explore;
 mod faults;
+mod log_conformance;
 mod log_model;
 mod plain_log;
 mod projector;
+mod promises;
 mod relay;
 mod relay_calm;
 mod relay_faults;
@@ -23,5 +28,9 @@ mod relays;
 mod stream_conformance;
 mod stream_model;
 mod tally;
-mod world;
-mod writers;
+mod together;
+mod writer_exhaustive;
+mod writer_flaws;
+mod writer_shell;
+mod writer_steps;
+mod writer_world;

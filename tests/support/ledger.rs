@@ -34,6 +34,11 @@ impl TestLedger {
         connect(&options(self.database.url(), "test").unwrap()).await.unwrap()
     }
 
+    /// Its database, to be copied and put back.
+    pub(crate) fn database(&self) -> &TestDatabase {
+        &self.database
+    }
+
     /// A pool as the owner.
     pub(crate) fn pool(&self) -> PgPool {
         pool(options(self.database.url(), "test").unwrap(), 4)

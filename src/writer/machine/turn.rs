@@ -68,7 +68,11 @@ impl Turning {
             }
             Self::Appending(decided) | Self::Confirming(decided, _) => decided.pendings(true),
             Self::Ending(verdicts) => {
-                verdicts.iter_mut().map(|(pending, _)| (pending, WriteError::Unavailable)).collect()
+                let told = |verdict: &Verdict| match verdict {
+                    Err(WriteError::OutcomeUnknown) => WriteError::OutcomeUnknown,
+                    _ => WriteError::Unavailable,
+                };
+                verdicts.iter_mut().map(|(pending, verdict)| (pending, told(verdict))).collect()
             }
         }
     }

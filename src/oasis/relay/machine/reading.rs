@@ -101,7 +101,8 @@ impl Machine {
         let Found::Ours(id) = found else { return Verdict::Foreign };
         let Phase::Reading(reading) = &self.phase else { return Verdict::Wait };
         match self.known.front() {
-            Some(known) if known.id == id => Verdict::Proven,
+            // Past the head that the primary told, an entry may be of this process's memory alone.
+            Some(known) if known.id == id && position <= reading.head => Verdict::Proven,
             None if position <= reading.head => Verdict::Wait,
             _ => Verdict::AskLog(id),
         }
