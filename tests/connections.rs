@@ -7,7 +7,9 @@ use futures::future::join_all;
 use reqwest::Method;
 use vtid_ledger::domain::event::Event;
 use vtid_ledger::domain::record::Recorded;
+use vtid_ledger::log::head::read_head;
 
+use crate::support::load::{Load, assert_kept};
 use crate::support::proxy::{Cut, Proxy};
 use crate::support::service::{Answer, Platform, Service, platform_on, some_task};
 use crate::support::stream::assert_stream_is_the_log;
@@ -185,4 +187,29 @@ async fn a_vanished_client_does_not_hold_the_others_up_oldest() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_vanished_client_does_not_hold_the_others_up_current() {
     a_vanished_client_does_not_hold_the_others_up(NatsFlavor::Current).await;
+}
+
+/// A writer whose every append comes too late, because another one moves the head meanwhile, still gets its turn: the
+/// lock keeps the others out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_writer_that_is_beaten_on_every_try_gets_its_turn() {
+    let platform = platform_on(NatsFlavor::Current).await;
+    let proxy = Proxy::start(platform.database.url()).await;
+    let url = proxy.url(platform.database.url());
+    let slow = platform.serve_with(&["--database-url", &url]).await;
+    let fast = platform.serve().await;
+    proxy.slow_down(Duration::from_millis(30));
+    let load = Load::start(&[&fast], 8, Duration::from_millis(1));
+    load.further(50).await;
+    let mut connection = platform.connection().await;
+    for n in 0..5 {
+        let before = read_head(&mut connection).await.unwrap().cursor.position();
+        let (_, answer) = create(&slow, format!("slow-{n}")).await;
+        let position = answer.expect(200).position();
+        // An append takes as long as the turn's messages do one by one: meanwhile the head has moved on many times.
+        assert!(position > before.get() + 5, "it was not beaten: {before} and {position}");
+    }
+    let acknowledged = load.stop().await;
+    let log = assert_stream_is_the_log(platform.database.url(), &platform.nats.url()).await;
+    assert_kept(&log, &acknowledged);
 }

@@ -2,6 +2,7 @@
 // The whole file is a test, helpers included.
 #![cfg(test)]
 
+mod clocks;
 mod commands;
 mod connections;
 mod create;
