@@ -36,6 +36,10 @@ faults! {
     DeadlinePassed,
     /// The database refuses what the rules allow.
     CommandRefused,
+    /// A machine's clock jumps.
+    ClockWrong,
+    /// The log refuses a time that lies too far ahead.
+    TimeRefused,
     /// A process ends, and another begins: writer, projector and relay.
     Crashed,
     DatabaseAway,

@@ -18,6 +18,7 @@ mod promises;
 mod relay;
 mod relay_calm;
 mod relay_faults;
+mod relay_memory;
 mod relay_promises;
 mod relay_runs;
 mod relay_scenarios;

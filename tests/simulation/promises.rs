@@ -259,7 +259,7 @@ impl Hash for Promises {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.asked.len().hash(state);
         for asked in &self.asked {
-            (asked.told, asked.crashed, asked.lost, asked.events.len()).hash(state);
+            (&asked.command, asked.told, asked.crashed, asked.lost, asked.events.len()).hash(state);
             if asked.told.is_none() {
                 asked.refusals.hash(state);
             }

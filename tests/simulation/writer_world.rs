@@ -227,7 +227,7 @@ impl WriterWorld {
     }
 }
 
-/// What was asked for is told by how many have asked: plans are taken out in any order, so they count too.
+/// The bounds are the same in all of a walk.
 impl Hash for WriterWorld {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (&self.shells, &self.database, &self.promises, self.elapsed_ms).hash(state);

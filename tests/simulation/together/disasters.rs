@@ -1,7 +1,7 @@
 //! What strikes from outside: crashes, failovers, outages, a store that is lost, somebody else's message.
 
 use super::replica::new_writer;
-use super::world::World;
+use super::world::{MAX_AHEAD_MS, World};
 use crate::simulation::database::Who;
 use crate::simulation::faults::Fault;
 use crate::simulation::promises::Promise;
@@ -27,7 +27,11 @@ impl World {
                 self.fire(Fault::ForeignMessage);
                 self.stream.publish_foreign();
             }
-            15..=16 => self.stream.forget_ids(),
+            15 => self.stream.forget_ids(),
+            16 => {
+                self.fire(Fault::ClockWrong);
+                self.replicas[who].skew_ms = self.rng.i64(-MAX_AHEAD_MS..3 * MAX_AHEAD_MS);
+            }
             _ => {
                 self.fire(Fault::RelayDisconnected);
                 self.disconnect(who)?;

@@ -75,7 +75,9 @@ fn everything_together() {
             Err(Broken { seed, what }) => {
                 // Once more, with its steps.
                 drop(run_one(seed, true));
-                panic!("seed {seed}: {what} (SIMULATION_SEED={seed} runs it alone)");
+                panic!(
+                    "seed {seed}: {what} (step by step: SIMULATION_SEED={seed} cargo test --test client everything_together -- --nocapture)"
+                );
             }
         }
     }

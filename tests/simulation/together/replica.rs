@@ -76,6 +76,8 @@ pub(super) struct RelayShell {
 
 pub(super) struct Replica {
     pub(super) writer: WriterShell,
+    /// How wrong its clock is.
+    pub(super) skew_ms: i64,
     pub(super) comparing: Option<Comparing>,
     /// The comparison is over, whatever came of it.
     pub(super) compared: bool,
@@ -94,6 +96,7 @@ impl Replica {
     pub(super) fn new() -> Self {
         Self {
             writer: WriterShell::new(new_writer(), None),
+            skew_ms: 0,
             comparing: None,
             compared: false,
             delivered: None,

@@ -23,8 +23,11 @@ use crate::simulation::promises::{Promise, Promises};
 use crate::simulation::stream_model::{Lookup, StreamModel};
 
 const REPLICAS: usize = 2;
-/// Half a minute before a year ends.
+/// A second before a year ends.
 const WALL: i64 = 1_767_225_599_000;
+
+/// How far ahead of the database's clock an event's time may lie.
+pub(super) const MAX_AHEAD_MS: i64 = 60_000;
 
 pub(super) struct World {
     pub(super) rng: Rng,
@@ -112,11 +115,17 @@ impl World {
     pub(super) fn begin_step(&mut self, ms: u64) {
         self.steps += 1;
         self.elapsed_ms += self.rng.u64(..ms);
+        self.database.latest = LatestTime(Timestamp::from_millis(self.true_time() + MAX_AHEAD_MS));
     }
 
-    pub(super) fn now(&self) -> Now {
-        let wall = Timestamp::from_millis(WALL + i64::try_from(self.elapsed_ms).unwrap());
-        Now { wall, elapsed_ms: self.elapsed_ms }
+    fn true_time(&self) -> i64 {
+        WALL + i64::try_from(self.elapsed_ms).unwrap()
+    }
+
+    /// As the machine of a replica sees it.
+    pub(super) fn now(&self, who: Who) -> Now {
+        let skew_ms = if self.calm { 0 } else { self.replicas[who].skew_ms };
+        Now { wall: Timestamp::from_millis(self.true_time() + skew_ms), elapsed_ms: self.elapsed_ms }
     }
 
     /// The stream keeps so many messages.

@@ -20,7 +20,7 @@ const COMPARE_PATIENCE_MS: u64 = 600;
 
 impl World {
     pub(super) fn tell_writer(&mut self, who: Who, input: Input, seen: Epoch) -> Promise {
-        let now = self.now();
+        let now = self.now(who);
         for output in self.replicas[who].writer.tell(now, input)? {
             match output {
                 Output::Answer(ticket, answer) => {
@@ -109,11 +109,13 @@ impl World {
         });
         let before = self.database.log.len();
         self.replicas[who].writer.serve(who, &mut self.database, fate)?;
-        if matches!(
-            self.replicas[who].writer.coming.as_ref().map(|coming| &coming.input),
-            Some(Input::Appended(_, Err(Failure::Refused)) | Input::TurnClosed(_, Err(Failure::Refused)))
-        ) {
-            self.fire(Fault::CommandRefused);
+        match self.replicas[who].writer.coming.as_ref().map(|coming| &coming.input) {
+            Some(Input::Appended(_, Err(failure)) | Input::TurnClosed(_, Err(failure))) => match failure {
+                Failure::Refused => self.fire(Fault::CommandRefused),
+                Failure::TimeRefused => self.fire(Fault::TimeRefused),
+                _ => {}
+            },
+            _ => {}
         }
         self.committed(before)?;
         if self.faulty(4) {
