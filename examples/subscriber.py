@@ -95,7 +95,10 @@ async def go_back(js, path, position):
         await js.delete_consumer(STREAM, DURABLE)
     except NotFoundError:
         pass
-    message = await message_at(js, position) if position > 0 else None
+    message = None
+    while position > 0 and message is None:
+        message = await message_at(js, position)
+        await asyncio.sleep(0 if message else 0.5)
     save(path, {"position": position, "id": message and message.headers["Nats-Msg-Id"]})
 
 

@@ -20,6 +20,7 @@ use vtid_ledger::domain::text::Tenant;
 use vtid_ledger::domain::vtid::Vtid;
 use vtid_ledger::log::append::{AppendReply, append};
 use vtid_ledger::log::connect::{options, pool};
+use vtid_ledger::log::hold::Losses;
 use vtid_ledger::log::schema::ledger_id;
 
 use crate::support::commands::{patch, some_create};
@@ -71,7 +72,8 @@ async fn seed_large_task(platform: &Platform) -> Vtid {
             })
             .collect();
         let events: Vec<&Recorded> = records.iter().collect();
-        let reply = append(&mut connection, head, Duration::from_mins(1), &events).await.unwrap();
+        let reply =
+            append(&mut connection, head, Losses::default(), Duration::from_mins(1), &events).await.unwrap();
         assert_eq!(reply, AppendReply::Appended);
         head = Cursor::at(&records.last().unwrap().event);
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sqlx::PgConnection;
 
+use super::hold::Losses;
 use crate::domain::cursor::Cursor;
 use crate::domain::record::Recorded;
 
@@ -12,7 +13,7 @@ use crate::domain::record::Recorded;
 pub enum AppendReply {
     /// The events are in, and durable once the transaction is.
     Appended,
-    /// Nothing was inserted: the event at the remembered head is another one, or gone.
+    /// Nothing was inserted: the event at the remembered head is another one, or gone; or further losses were accepted.
     NotTheHead,
     /// Nothing was inserted: a hold stands.
     Held,
@@ -20,7 +21,8 @@ pub enum AppendReply {
     TimeRefused,
 }
 
-/// Appends `events`, whose positions follow `head`, in the transaction of `connection` (or in one of its own).
+/// Appends `events`, whose positions follow `head`, in the transaction of `connection` (or in one of its own), if so many
+/// `losses` were accepted as the writer knows of.
 ///
 /// A time more than `max_ahead` past the database's clock, and past the last event's, is refused.
 ///
@@ -30,6 +32,7 @@ pub enum AppendReply {
 pub async fn append(
     connection: &mut PgConnection,
     head: Cursor,
+    losses: Losses,
     max_ahead: Duration,
     events: &[&Recorded],
 ) -> Result<AppendReply, sqlx::Error> {
@@ -40,10 +43,11 @@ pub async fn append(
         events.iter().map(|e| f(&e.event.origin)).collect::<Vec<Option<String>>>()
     };
     let reply: String = sqlx::query_scalar(
-        "select ledger.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+        "select ledger.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
     )
     .bind(head.position().to_i64())
     .bind(head.id())
+    .bind(i64::try_from(losses.0).unwrap_or(i64::MAX))
     .bind(i64::try_from(max_ahead.as_millis()).unwrap_or(i64::MAX))
     .bind(events.iter().map(|e| e.event.id).collect::<Vec<_>>())
     .bind(vtids)

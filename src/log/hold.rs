@@ -10,8 +10,18 @@ use crate::domain::position::Position;
 pub struct Hold {
     /// What was found, for people.
     pub reason: String,
-    /// The first position at which the ledger differs from what it was.
+    /// The first position, as far as is known, at which the ledger differs from what it was.
     pub position: Position,
+    /// The last position at which somebody has seen an event that the ledger no longer has, as far as is known.
+    pub last: Position,
+}
+
+impl Hold {
+    /// About one event that is gone.
+    #[must_use]
+    pub fn at(position: Position, reason: String) -> Self {
+        Self { reason, position, last: position }
+    }
 }
 
 /// How many losses of history operators have accepted so far. Whoever remembers an event together with this number can
@@ -24,9 +34,14 @@ pub struct Losses(pub u64);
 /// # Errors
 /// Whatever the driver says.
 pub async fn read_hold(connection: &mut PgConnection) -> Result<Option<Hold>, sqlx::Error> {
-    let row = sqlx::query("select reason, position from ledger.hold").fetch_optional(connection).await?;
+    let read = sqlx::query("select reason, position, last_position from ledger.hold");
+    let row = read.fetch_optional(connection).await?;
     row.map(|row| {
-        Ok(Hold { reason: row.try_get("reason")?, position: Position::from_i64(row.try_get("position")?) })
+        Ok(Hold {
+            reason: row.try_get("reason")?,
+            position: Position::from_i64(row.try_get("position")?),
+            last: Position::from_i64(row.try_get("last_position")?),
+        })
     })
     .transpose()
 }
@@ -41,18 +56,21 @@ pub async fn read_losses(connection: &mut PgConnection) -> Result<Losses, sqlx::
     Ok(Losses(number.and_then(|number| u64::try_from(number).ok()).unwrap_or(0)))
 }
 
-/// Sets the hold, unless one stands about an earlier position or the same. Call it under the exclusive append lock.
+/// Sets the hold; where one stands, widens it to the positions of both. Call it under the exclusive append lock.
 ///
 /// # Errors
 /// Whatever the driver says.
 pub async fn set_hold(connection: &mut PgConnection, hold: &Hold) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "insert into ledger.hold (reason, position) values ($1, $2)
-         on conflict (only_row) do update set reason = excluded.reason, position = excluded.position
-         where excluded.position < hold.position",
+        "insert into ledger.hold (reason, position, last_position) values ($1, $2, $3)
+         on conflict (only_row) do update set
+            reason = case when excluded.position < hold.position then excluded.reason else hold.reason end,
+            position = least(hold.position, excluded.position),
+            last_position = greatest(hold.last_position, excluded.last_position)",
     )
     .bind(&hold.reason)
     .bind(hold.position.to_i64())
+    .bind(hold.last.to_i64())
     .execute(connection)
     .await?;
     Ok(())

@@ -65,12 +65,24 @@ pub async fn put_back(
     })
 }
 
-/// Puts on record that the events from `first` to `last` are given up, and removes the hold. Commits.
+/// Puts on record that the events from `first` to `last` are given up, while the hold stands: set so that it does, and
+/// until it is removed, nothing is written and whoever looks at log and stream meanwhile does no harm. Commits.
 ///
 /// # Errors
 /// Whatever the driver says.
 pub async fn give_up(mut turn: Turn, first: Position, last: Position) -> Result<PgConnection, sqlx::Error> {
-    turn.accept_loss(first, last).await?;
+    // What lies past the log's end is lost from there on, whoever noticed it first and where.
+    let first = first.min(turn.head().await?.position().next());
+    turn.accept_loss(first, last.max(first)).await?;
+    let reason = format!("an operator is giving up what was lost from position {first} to {last}");
+    turn.hold(&Hold { reason, position: first, last: last.max(first) }).await
+}
+
+/// Removes the hold. Commits.
+///
+/// # Errors
+/// Whatever the driver says.
+pub async fn let_writes_go_on(mut turn: Turn) -> Result<PgConnection, sqlx::Error> {
     turn.lift_hold().await?;
     turn.commit().await
 }

@@ -165,7 +165,9 @@ impl Turn {
         max_ahead: Duration,
         events: &[&Recorded],
     ) -> Result<AppendReply, sqlx::Error> {
-        append(&mut self.connection, head, max_ahead, events).await
+        // In a turn they can't change.
+        let losses = read_losses(&mut self.connection).await?;
+        append(&mut self.connection, head, losses, max_ahead, events).await
     }
 
     /// Ends the turn with what was appended.

@@ -13,8 +13,7 @@ use super::stream::{self, StreamError};
 use crate::domain::position::Position;
 use crate::log::EventLog;
 use crate::log::connect::connect;
-use crate::log::hold::Hold;
-use crate::log::recovery::give_up;
+use crate::log::recovery::{give_up, let_writes_go_on};
 use crate::log::turn::Turn;
 
 /// How often it is looked how far the relay is.
@@ -65,24 +64,22 @@ pub async fn remake(site: &Site) -> Result<(), RebuildError> {
     Ok(())
 }
 
-/// Stops all writes until the loss is given up, so that an interrupted command leaves it to be decided.
-///
-/// # Errors
-/// Whatever the driver says.
-pub async fn hold(site: &Site, first: Position) -> Result<(), sqlx::Error> {
-    let turn = Turn::open(connect(&site.database).await?).await?;
-    let reason = format!("an operator is giving up what was lost from position {first} on");
-    turn.hold(&Hold { reason, position: first }).await?;
-    Ok(())
-}
-
-/// Puts on record that what was lost, from `first` to `last`, is given up; writes go on.
+/// Puts on record that what was lost, from `first` to `last`, is given up; nothing is written yet, so that an interrupted
+/// command leaves it to be decided.
 ///
 /// # Errors
 /// Whatever the driver says.
 pub async fn accept_loss(site: &Site, first: Position, last: Position) -> Result<(), sqlx::Error> {
-    let turn = Turn::open(connect(&site.database).await?).await?;
-    give_up(turn, first, last).await?;
+    give_up(Turn::open(connect(&site.database).await?).await?, first, last).await?;
+    Ok(())
+}
+
+/// Lets writes go on, once the stream no longer holds what was given up.
+///
+/// # Errors
+/// Whatever the driver says.
+pub async fn lift_hold(site: &Site) -> Result<(), sqlx::Error> {
+    let_writes_go_on(Turn::open(connect(&site.database).await?).await?).await?;
     Ok(())
 }
 

@@ -169,25 +169,43 @@ pub async fn recover(
     let under_way = Hold {
         reason: format!("a recovery up to position {through} is under way, or was interrupted"),
         position: survey.head.position().next(),
+        last: through,
     };
     let standing = survey.hold.clone().unwrap_or(under_way);
     // What the stream does not have is still lost; and so is what stands behind a message of no use.
-    let beyond = survey.tally.last_lost.filter(|last| *last > through);
-    let stays = survey.hold.clone().filter(|hold| hold.position > through);
-    let stays = stays.or(beyond.map(|_| Hold {
-        reason: format!("the events after position {through} can't be put back from the stream"),
+    let held = survey.hold.as_ref().map(|hold| hold.last);
+    let last = held.max(survey.tally.last_lost).filter(|last| *last > through);
+    let stays = last.map(|last| Hold {
+        reason: format!(
+            "the events from position {} to {last} can't be put back from the stream",
+            through.next()
+        ),
         position: through.next(),
-    }));
+        last,
+    });
     let stream = StoredStream::open(site.client.clone(), &site.stream.name).await?;
     let mut messages = stream.read(survey.head.position().next()).await?;
     let mut head = survey.head;
     let mut waiting: Vec<Recorded> = Vec::new();
+    let mut broken = None;
     while head.position() < through {
-        if waiting.is_empty() {
+        if waiting.is_empty() && broken.is_none() {
             let left = usize::try_from(through.get() - head.position().get()).unwrap_or(BATCH_EVENTS);
             for (sequence, stored) in messages.batch(left.min(BATCH_EVENTS)).await? {
-                waiting.push(record(site.ledger, sequence, stored.as_ref())?);
+                match record(site.ledger, sequence, stored.as_ref()) {
+                    Ok(recorded) => waiting.push(recorded),
+                    Err(error) => {
+                        broken = Some(error);
+                        break;
+                    }
+                }
             }
+        }
+        // What stands before it is put back; the hold stays.
+        if waiting.is_empty()
+            && let Some(error) = broken
+        {
+            return Err(error);
         }
         let batch: Vec<Recorded> = waiting.drain(..fitting(&waiting)).collect();
         let Some(last) = batch.last().map(|recorded| Cursor::at(&recorded.event)) else {

@@ -146,12 +146,15 @@ impl StoredStream {
             let messages = consumer.messages().await;
             Some(messages.map_err(|error| StoredError::JetStream(error.into()))?)
         };
-        Ok(Messages { incoming, ahead: None, next: first, last: self.last })
+        let stream = StoredStream { stream: self.stream.clone(), last: self.last };
+        Ok(Messages { stream, incoming, ahead: None, next: first, last: self.last })
     }
 }
 
 /// The stream's messages in order.
 pub struct Messages {
+    stream: StoredStream,
+    /// None once it has nothing more to send.
     incoming: Option<pull::Ordered>,
     /// The message after a sequence that has none.
     ahead: Option<Stored>,
@@ -168,7 +171,7 @@ impl Messages {
         let mut batch = Vec::new();
         while batch.len() < max && self.next <= self.last {
             if self.ahead.is_none() {
-                self.ahead = Some(self.receive().await?);
+                self.ahead = self.receive().await?;
             }
             let here = self.ahead.take_if(|stored| stored.sequence <= self.next);
             batch.push((self.next, here));
@@ -177,19 +180,25 @@ impl Messages {
         Ok(batch)
     }
 
-    async fn receive(&mut self) -> Result<Stored, StoredError> {
-        let silent = StoredError::Silent(self.next);
-        let Some(incoming) = &mut self.incoming else { return Err(silent) };
+    /// The next message; none where the rest of the stream was deleted.
+    async fn receive(&mut self) -> Result<Option<Stored>, StoredError> {
+        let Some(incoming) = &mut self.incoming else { return self.stream.at(self.next).await };
         let received = tokio::time::timeout(MESSAGE_TIMEOUT, incoming.next()).await;
-        let Ok(Some(message)) = received else { return Err(silent) };
+        let Ok(Some(message)) = received else {
+            if self.stream.at(self.next).await?.is_some() {
+                return Err(StoredError::Silent(self.next));
+            }
+            self.incoming = None;
+            return Ok(None);
+        };
         let message = message.map_err(|error| StoredError::JetStream(error.into()))?;
         let sequence = message.info().map_err(StoredError::JetStream)?.stream_sequence;
         let message = message.message;
-        Ok(Stored {
+        Ok(Some(Stored {
             sequence: Position::new(sequence),
             subject: message.subject.to_string(),
             headers: message.headers.unwrap_or_default(),
             body: message.payload,
-        })
+        }))
     }
 }

@@ -284,7 +284,7 @@ async fn confirm_and_hold(
         let position = cursor.position();
         let reason = format!("the log does not hold the event that was at position {position}");
         tracing::error!(reason, "the ledger lost history: nothing is written until an operator decides");
-        turn.hold(&Hold { reason, position }).await?;
+        turn.hold(&Hold::at(position, reason)).await?;
     } else {
         turn.end().await?;
     }

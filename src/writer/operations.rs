@@ -16,6 +16,7 @@ use crate::log::append::{AppendReply, append};
 use crate::log::connect::connect;
 use crate::log::entry::Entry;
 use crate::log::head::is_head;
+use crate::log::hold::Losses;
 use crate::log::load::{Loaded, Wanted, load};
 use crate::log::read::ReadError;
 use crate::log::turn::{Turn, TurnView};
@@ -79,7 +80,13 @@ impl Operations {
         Input::Loaded(attempt, loaded)
     }
 
-    pub(super) async fn append(&mut self, attempt: Attempt, head: Cursor, entries: Vec<Arc<Entry>>) -> Input {
+    pub(super) async fn append(
+        &mut self,
+        attempt: Attempt,
+        head: Cursor,
+        losses: Losses,
+        entries: Vec<Arc<Entry>>,
+    ) -> Input {
         let (limit, max_ahead) = (self.limit, self.max_ahead);
         // Before this has succeeded, nothing was sent.
         let connection = match timeout(limit, self.take_connection()).await {
@@ -90,7 +97,7 @@ impl Operations {
             return Input::Appended(attempt, Err(Failure::NotWritten));
         };
         let records = records(&entries);
-        let appending = append(&mut connection, head, max_ahead, &records);
+        let appending = append(&mut connection, head, losses, max_ahead, &records);
         let outcome = outcome(timeout(limit, appending).await);
         if outcome != Err(Failure::Unknown) {
             self.state = State::Connected(connection);

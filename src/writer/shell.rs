@@ -172,11 +172,14 @@ impl Shell {
             tracing::error!(?operation, "an operation was asked for while another one is under way");
             return;
         };
+        let losses = self.machine.losses();
         self.under_way = Some(Box::pin(async move {
             let input = match operation {
                 Output::Load(attempt, wanted, at) => operations.load(attempt, wanted, at).await,
                 Output::LoadInTurn(attempt, wanted, at) => operations.load_in_turn(attempt, wanted, at).await,
-                Output::Append(attempt, head, entries) => operations.append(attempt, head, entries).await,
+                Output::Append(attempt, head, entries) => {
+                    operations.append(attempt, head, losses, entries).await
+                }
                 Output::LookAtHead(attempt, head) => operations.look_at_head(attempt, head).await,
                 Output::OpenTurn { attempt, head, unsettled, delay_ms, compare } => {
                     let delay = Duration::from_millis(delay_ms);

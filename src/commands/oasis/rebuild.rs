@@ -6,7 +6,7 @@ use super::{OasisFailure, recover::list};
 use crate::domain::position::Position;
 use crate::log::hold::{Hold, read_hold};
 use crate::oasis::connect::{Nats, NatsArgs};
-use crate::oasis::rebuild::{accept_loss, hold, remake, republish};
+use crate::oasis::rebuild::{accept_loss, lift_hold, remake, republish};
 use crate::oasis::recover::Site;
 use crate::oasis::scan::{head, open_if_there};
 use crate::progress::Progress;
@@ -34,23 +34,19 @@ pub(super) async fn run(
             "the ledger lost events, as far as is known from position {first} to {last}{hold}"
         )));
     }
-    if let Some((first, _)) = loss {
-        hold(site, first).await?;
+    if let Some((first, last)) = loss {
+        accept_loss(site, first, last).await?;
     }
     remake(site).await?;
     if let Some((first, last)) = loss {
-        accept_loss(site, first, last).await?;
+        lift_hold(site).await?;
         writeln!(out, "given up: what the ledger lost from position {first} to {last}; writes go on")?;
     }
     let head = head(&site.pool).await?.position();
-    let mut progress = Progress::new("events published");
-    let publisher = Nats::connect(nats, "vtid-ledger oasis rebuild").await?;
-    republish(site, publisher, head, |done| progress.tell(done.get().min(head.get()), head.get(), ""))
-        .await?;
-    drop(progress);
-    writeln!(out, "{} was made anew, with the ledger's events up to position {head}", site.stream.name)?;
-    // Whoever has handled something that never was, or no longer is, goes back to before it.
-    let back_to = first_different.map_or(head, |first| Position::new(first.get() - 1).min(head));
+    // Told before the rest may fail: a second run finds no difference any more. Whoever has handled something that never
+    // was, or no longer is, goes back to before it.
+    let firsts = [first_different, loss.map(|(first, _)| first)].into_iter().flatten();
+    let back_to = firsts.min().map_or(head, |first| Position::new(first.get() - 1).min(head));
     writeln!(
         out,
         "consumers are gone: subscribers make theirs anew after the position that they have handled;"
@@ -60,12 +56,18 @@ pub(super) async fn run(
         "one that has left out a message after position {back_to}, or to whose position another event belongs, \
          goes back to position {back_to}"
     )?;
+    let mut progress = Progress::new("events published");
+    let publisher = Nats::connect(nats, "vtid-ledger oasis rebuild").await?;
+    republish(site, publisher, head, |done| progress.tell(done.get().min(head.get()), head.get(), ""))
+        .await?;
+    drop(progress);
+    writeln!(out, "{} was made anew, with the ledger's events up to position {head}", site.stream.name)?;
     Ok(())
 }
 
 /// What is lost, as far as is known: as the stream shows, or as the hold says.
 fn loss(found: Option<(Position, Position)>, standing: Option<&Hold>) -> Option<(Position, Position)> {
-    let held = standing.map(|hold| (hold.position, hold.position));
+    let held = standing.map(|hold| (hold.position, hold.last));
     match (found, held) {
         (Some(found), Some(held)) => Some((found.0.min(held.0), found.1.max(held.1))),
         (found, held) => found.or(held),

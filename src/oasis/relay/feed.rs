@@ -90,6 +90,10 @@ impl Reader {
         loop {
             match start_cursor(log, after).await {
                 Ok((losses, Some(cursor))) => {
+                    // In memory may be what was given up since.
+                    if log.tail_losses().is_some_and(|known| known < losses) {
+                        log.forget_tail();
+                    }
                     let _ = events.send(FeedEvent::Begun(losses)).await;
                     let folder = Folder::new(log.pool().clone(), MAX_STATES);
                     return Some(Self { follower: log.follow(cursor), folder });

@@ -1,5 +1,7 @@
 //! Requests of the machine that take a while, each a task of its own.
 
+use std::time::Duration;
+
 use async_nats::Client;
 use async_nats::jetstream::Context;
 use uuid::Uuid;
@@ -12,7 +14,8 @@ use crate::log::head::read_head;
 use crate::log::hold::{Hold, Losses};
 use crate::log::lookup::event_id_at;
 use crate::log::turn::Turn;
-use crate::oasis::published::{Found, Published};
+use crate::oasis::published::Found;
+use crate::oasis::stored::{StoredError, StoredStream};
 use crate::oasis::stream::{self, StreamArgs, StreamError};
 
 /// What the jobs work with; cheap to clone.
@@ -31,6 +34,23 @@ pub(super) struct Lost {
     pub(super) seen: Seen,
     /// Those that had been accepted when the log was last followed anew.
     pub(super) losses: Losses,
+}
+
+/// The stream is looked at once more under the append lock, within less than others wait before they end who blocks it.
+const LOOK_TIMEOUT: Duration = Duration::from_millis(800);
+
+/// Why it is not known yet whether a hold is needed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HoldError {
+    /// The database.
+    #[error("the database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The stream.
+    #[error(transparent)]
+    Stored(#[from] StoredError),
+    /// The stream was not looked at in time.
+    #[error("JetStream does not answer in time")]
+    Slow,
 }
 
 /// What a job tells the machine, and the status.
@@ -114,15 +134,15 @@ impl Jobs {
         }
     }
 
-    async fn try_hold(&self, Lost { position, id, seen, losses }: Lost) -> Result<bool, sqlx::Error> {
+    async fn try_hold(&self, Lost { position, id, seen, losses }: Lost) -> Result<bool, HoldError> {
         let connection = self.log.pool().acquire().await?.detach();
         let mut turn = Turn::open(connection).await?;
         let (held, now) = turn.stand().await?;
         // What stands in the stream is asked for there, whatever was accepted before.
         let known = if seen == Seen::InLog { losses } else { now };
         let lost = turn.has_lost(Cursor::At { position, id }, known).await?;
-        let stands = held.is_some_and(|hold| hold.position <= position);
-        if !lost || stands || !self.still_seen(position, id, seen).await {
+        let stands = held.is_some_and(|hold| hold.position <= position && position <= hold.last);
+        if !lost || stands || !self.still_seen(position, id, seen).await? {
             turn.end().await?;
             return Ok(false);
         }
@@ -131,20 +151,28 @@ impl Jobs {
             Seen::InLog => "this ledger itself, earlier,",
         };
         let reason = format!("{place} has event {id} at position {position}, and the ledger does not");
-        turn.hold(&Hold { reason, position }).await?;
+        turn.hold(&Hold::at(position, reason)).await?;
         Ok(true)
     }
 
-    async fn still_seen(&self, position: Position, id: Uuid, seen: Seen) -> bool {
+    /// Whether the stream still holds the event: an answer that does not come says nothing.
+    async fn still_seen(&self, position: Position, id: Uuid, seen: Seen) -> Result<bool, HoldError> {
         if seen == Seen::InLog {
-            return true;
+            return Ok(true);
         }
-        let stream = self.context().get_stream_no_info(self.stream.name.to_string()).await;
-        let Ok(stream) = stream else { return false };
-        let Ok(message) = stream.get_raw_message(position.get()).await else { return false };
-        let published =
-            Published::from_headers(|name| message.headers.get(name).map(async_nats::HeaderValue::as_str));
-        Published::found(published.as_ref(), self.log.ledger(), position) == Found::Ours(id)
+        let look = async {
+            let stream = StoredStream::open(self.client.clone(), &self.stream.name).await?;
+            stream.at(position).await
+        };
+        match tokio::time::timeout(LOOK_TIMEOUT, look).await {
+            Ok(Ok(stored)) => {
+                let found = stored.map(|stored| stored.found(self.log.ledger()));
+                Ok(found == Some(Found::Ours(id)))
+            }
+            Ok(Err(StoredError::Stream(StreamError::Missing(_)))) => Ok(false),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(HoldError::Slow),
+        }
     }
 }
 

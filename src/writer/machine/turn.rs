@@ -131,6 +131,10 @@ impl Writer {
             Unsettled::Append(decided, failure) if held.is_none() && decided.came_next(tail.next()) => {
                 self.lost_history(Unsettled::Append(decided, failure), given_up, out);
             }
+            // What this writer remembers is lost too: the hold is about that as well.
+            unsettled if held.is_some() && tail == TailView::OtherPast && !given_up => {
+                self.lost_history(unsettled, false, out);
+            }
             unsettled if held.is_some() => self.held(unsettled, &tail, out),
             unsettled => self.settle(now, unsettled, tail, given_up, out),
         }
@@ -235,7 +239,7 @@ impl Writer {
         }
         let position = self.head.map_or(Cursor::Start, |head| head.cursor).position();
         let reason = format!("the log has no longer the event at position {position} that this writer knows");
-        let hold = Hold { reason, position };
+        let hold = Hold::at(position, reason);
         out.push(Output::Alarm(Alarm::LedgerBehind(hold.clone())));
         self.close_turn(Turning::Holding(unsettled), Closing::Hold(hold), out);
     }
