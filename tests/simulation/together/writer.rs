@@ -109,13 +109,13 @@ impl World {
         });
         let before = self.database.log.len();
         self.replicas[who].writer.serve(who, &mut self.database, fate)?;
-        match self.replicas[who].writer.coming.as_ref().map(|coming| &coming.input) {
-            Some(Input::Appended(_, Err(failure)) | Input::TurnClosed(_, Err(failure))) => match failure {
+        let told = self.replicas[who].writer.coming.as_ref().map(|coming| &coming.input);
+        if let Some(Input::Appended(_, Err(failure)) | Input::TurnClosed(_, Err(failure))) = told {
+            match failure {
                 Failure::Refused => self.fire(Fault::CommandRefused),
                 Failure::TimeRefused => self.fire(Fault::TimeRefused),
                 _ => {}
-            },
-            _ => {}
+            }
         }
         self.committed(before)?;
         if self.faulty(4) {
