@@ -173,8 +173,8 @@ pub async fn recover(
     };
     let standing = survey.hold.clone().unwrap_or(under_way);
     // What the stream does not have is still lost; and so is what stands behind a message of no use.
-    let held = survey.hold.as_ref().map(|hold| hold.last);
-    let last = held.max(survey.tally.last_lost).filter(|last| *last > through);
+    let remembered = survey.hold.as_ref().map(|hold| hold.last);
+    let last = remembered.max(survey.tally.last_lost).filter(|last| *last > through);
     let stays = last.map(|last| Hold {
         reason: format!(
             "the events from position {} to {last} can't be put back from the stream",

@@ -14,6 +14,7 @@ use vtid_ledger::domain::text::Tenant;
 use vtid_ledger::domain::time::Timestamp;
 use vtid_ledger::domain::vtid::Vtid;
 use vtid_ledger::log::entry::Entry;
+use vtid_ledger::log::hold::Losses;
 use vtid_ledger::log::load::Wanted;
 
 use super::commands::{Ask, Patch, command};
@@ -29,6 +30,7 @@ pub(super) type Entries = Vec<Arc<Entry>>;
 pub(super) enum Step {
     Append {
         head: Cursor,
+        losses: Losses,
         entries: Entries,
         any_time: bool,
     },
@@ -129,7 +131,12 @@ impl Steps {
         let entries = self.entries(database, head, count, wrong);
         // Rarely an hour ahead goes in: then the next may be as late.
         let any_time = wrong == Wrong::TooFarAhead && self.rng.u32(..4) == 0;
-        Step::Append { head, entries, any_time }
+        // Now and then by a writer that does not know of the last loss that was accepted.
+        let mut losses = database.log.losses;
+        if self.rng.u32(..6) == 0 {
+            losses = Losses(losses.0.saturating_sub(1));
+        }
+        Step::Append { head, losses, entries, any_time }
     }
 
     /// Creates, and a patch as the last; something is wrong with the last.

@@ -31,6 +31,7 @@ enum Commit {
 #[derive(Debug, Clone, Hash)]
 struct Late {
     head: Cursor,
+    losses: Losses,
     entries: Vec<Arc<Entry>>,
 }
 
@@ -69,9 +70,15 @@ impl Database {
         }
     }
 
-    pub(super) fn append(&mut self, head: Cursor, entries: &[Arc<Entry>]) -> Result<(), Failure> {
+    /// By a writer that knows of so many accepted losses.
+    pub(super) fn append(
+        &mut self,
+        head: Cursor,
+        losses: Losses,
+        entries: &[Arc<Entry>],
+    ) -> Result<(), Failure> {
         let before = self.log.len();
-        self.log.append(head, entries, self.latest)?;
+        self.log.append(head, losses, entries, self.latest)?;
         self.commits.push(Commit::Appended { before });
         Ok(())
     }
@@ -83,10 +90,12 @@ impl Database {
         self.commits.push(Commit::Decided { hold, losses });
     }
 
-    /// Sets the hold, or lowers its position.
+    /// Sets the hold, or widens it.
     pub(super) fn set_hold(&mut self, mut hold: Hold) {
         if let Some(stands) = &self.log.hold {
-            hold = Hold { reason: stands.reason.clone(), position: stands.position.min(hold.position) };
+            let reason = if hold.position < stands.position { hold.reason } else { stands.reason.clone() };
+            let (position, last) = (stands.position.min(hold.position), stands.last.max(hold.last));
+            hold = Hold { reason, position, last };
         }
         self.decide(Some(hold), self.log.losses);
     }
@@ -152,8 +161,8 @@ impl Database {
     }
 
     /// The connection of an append dies; the statement is still on its way.
-    pub(super) fn send_late(&mut self, head: Cursor, entries: Vec<Arc<Entry>>) {
-        self.late.push(Late { head, entries });
+    pub(super) fn send_late(&mut self, head: Cursor, losses: Losses, entries: Vec<Arc<Entry>>) {
+        self.late.push(Late { head, losses, entries });
     }
 
     pub(super) fn late(&self) -> usize {
@@ -162,8 +171,8 @@ impl Database {
 
     /// A late append arrives: whether it went in.
     pub(super) fn arrive(&mut self, index: usize) -> bool {
-        let Late { head, entries } = self.late.remove(index);
-        self.append(head, &entries).is_ok()
+        let Late { head, losses, entries } = self.late.remove(index);
+        self.append(head, losses, &entries).is_ok()
     }
 
     pub(super) fn locked_for(&self, who: Who) -> bool {

@@ -12,7 +12,7 @@ use vtid_ledger::domain::record::Recorded;
 use vtid_ledger::domain::time::Timestamp;
 use vtid_ledger::log::append::{AppendReply, append};
 use vtid_ledger::log::head::{is_head, read_head};
-use vtid_ledger::log::hold::{Hold, Losses};
+use vtid_ledger::log::hold::{Hold, Losses, read_losses};
 use vtid_ledger::log::load::load;
 use vtid_ledger::log::read::{ReadError, read_after};
 use vtid_ledger::log::turn::Turn;
@@ -51,15 +51,16 @@ const ANY_TIME: Duration = Duration::from_hours(24 * 365 * 100);
 /// What the model says.
 fn model(database: &mut Database, step: &Step) -> String {
     match step {
-        Step::Append { head, entries, any_time } => {
+        Step::Append { head, losses, entries, any_time } => {
             database.latest = latest(*any_time);
-            format!("{:?}", database.append(*head, entries))
+            format!("{:?}", database.append(*head, *losses, entries))
         }
         Step::Turn { head, unsettled, wanted, at, closing } => {
             let view = database.log.view(*head, *unsettled);
             let loaded = database.log.load(wanted, *at);
             database.latest = latest(false);
-            let closed = closing.as_ref().map(|(head, entries)| database.append(*head, entries));
+            let closed =
+                closing.as_ref().map(|(head, entries)| database.append(*head, database.log.losses, entries));
             format!("{view:?} {loaded:?} {closed:?}")
         }
         Step::Load(wanted, at) => format!("{:?}", database.log.load(wanted, *at)),
@@ -87,7 +88,7 @@ fn model(database: &mut Database, step: &Step) -> String {
             let locked = database.locked_for(1);
             database.release(0);
             database.latest = latest(false);
-            format!("{locked} {:?}", database.append(*head, entries))
+            format!("{locked} {:?}", database.append(*head, database.log.losses, entries))
         }
     }
 }
@@ -96,18 +97,23 @@ fn model(database: &mut Database, step: &Step) -> String {
 async fn real(ledger: &TestLedger, connection: PgConnection, step: &Step) -> (PgConnection, String) {
     let mut connection = connection;
     let said = match step {
-        Step::Append { head, entries, any_time } => {
+        Step::Append { head, losses, entries, any_time } => {
             let max_ahead = if *any_time { ANY_TIME } else { MAX_AHEAD };
-            format!("{:?}", meaning(append(&mut connection, *head, max_ahead, &records(entries)).await))
+            format!(
+                "{:?}",
+                meaning(append(&mut connection, *head, *losses, max_ahead, &records(entries)).await)
+            )
         }
         Step::Turn { head, unsettled, wanted, at, closing } => {
             let mut turn = Turn::open(connection).await.unwrap();
             let view = turn.view(*head, *unsettled).await.unwrap();
             let loaded = turn.load(wanted, *at).await.unwrap();
-            let mut closed = None;
-            if let Some((head, entries)) = closing {
-                closed = Some(meaning(turn.append(*head, MAX_AHEAD, &records(entries)).await));
-            }
+            let closed = match closing {
+                Some((head, entries)) => {
+                    Some(meaning(turn.append(*head, MAX_AHEAD, &records(entries)).await))
+                }
+                None => None,
+            };
             connection = match closed {
                 Some(Ok(())) => turn.commit().await.unwrap(),
                 Some(Err(_)) => turn.end().await.unwrap(),
@@ -146,7 +152,8 @@ async fn real(ledger: &TestLedger, connection: PgConnection, step: &Step) -> (Pg
             let turn = Turn::open(connection).await.unwrap();
             let mut other = ledger.connection().await;
             sqlx::raw_sql("set lock_timeout = '20ms'").execute(&mut other).await.unwrap();
-            let waits = append(&mut other, *head, MAX_AHEAD, &records(entries)).await;
+            let losses = read_losses(&mut other).await.unwrap();
+            let waits = append(&mut other, *head, losses, MAX_AHEAD, &records(entries)).await;
             let code = waits.unwrap_err().as_database_error().unwrap().code().unwrap().into_owned();
             connection = turn.end().await.unwrap();
             // A shared lock keeps no append out.
@@ -154,7 +161,7 @@ async fn real(ledger: &TestLedger, connection: PgConnection, step: &Step) -> (Pg
                 .execute(&mut connection)
                 .await
                 .unwrap();
-            let appended = meaning(append(&mut other, *head, MAX_AHEAD, &records(entries)).await);
+            let appended = meaning(append(&mut other, *head, losses, MAX_AHEAD, &records(entries)).await);
             sqlx::raw_sql("rollback").execute(&mut connection).await.unwrap();
             format!("{} {appended:?}", code == "55P03")
         }
@@ -184,7 +191,7 @@ fn records(entries: &[std::sync::Arc<vtid_ledger::log::entry::Entry>]) -> Vec<&R
 }
 
 fn hold(position: Position) -> Hold {
-    Hold { reason: format!("at {position}"), position }
+    Hold::at(position, format!("at {position}"))
 }
 
 fn latest(any_time: bool) -> LatestTime {

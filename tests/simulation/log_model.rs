@@ -113,13 +113,14 @@ impl LogModel {
     pub(super) fn append(
         &mut self,
         head: Cursor,
+        losses: Losses,
         entries: &[Arc<Entry>],
         latest: LatestTime,
     ) -> Result<(), Failure> {
         if self.hold.is_some() {
             return Err(Failure::Held);
         }
-        if !self.holds(head) {
+        if losses != self.losses || !self.holds(head) {
             return Err(Failure::NotTheHead);
         }
         let last_time = self.at(head.position()).map(|row| row.event().recorded_at);

@@ -163,12 +163,13 @@ impl WriterShell {
             self.first_sent = entries.first().map(|entry| entry.recorded.event.id);
         }
         let Some(database) = database else { return Err(Failure::Unknown) };
+        let losses = self.writer.losses();
         match fate {
-            Fate::Right => return database.append(head, &entries),
+            Fate::Right => return database.append(head, losses, &entries),
             Fate::NotWritten => return Err(Failure::NotWritten),
             Fate::LostBefore => {}
-            Fate::LostAfter => drop(database.append(head, &entries)),
-            Fate::Late => database.send_late(head, entries),
+            Fate::LostAfter => drop(database.append(head, losses, &entries)),
+            Fate::Late => database.send_late(head, losses, entries),
         }
         Err(Failure::Unknown)
     }
@@ -202,7 +203,8 @@ impl WriterShell {
             _ if !in_turn => Err(if appends { Failure::NotWritten } else { Failure::Unknown }),
             (_, Fate::LostBefore) => Err(Failure::Unknown),
             (_, Fate::NotWritten) => Err(Failure::NotWritten),
-            (Closing::Append(head, entries), _) => match database.append(head, &entries) {
+            (Closing::Append(head, entries), _) => match database.append(head, database.log.losses, &entries)
+            {
                 Err(Failure::NotTheHead) => return Err("an append within the turn was beaten".to_owned()),
                 outcome => outcome,
             },
@@ -238,7 +240,7 @@ impl WriterShell {
         if let (Some(Output::Append(_, head, entries)), true, true) =
             (self.under_way.take(), late, self.connection.is_none_or(|epoch| epoch == database.epoch))
         {
-            database.send_late(head, entries);
+            database.send_late(head, self.writer.losses(), entries);
         }
         self.lose(who, database);
         *self = Self::new(writer, self.flaw);

@@ -187,7 +187,7 @@ impl WriterWorld {
     pub(super) fn compare(&mut self) {
         if !self.stream_is_prefix() {
             let position = Position::new(self.database.log.len() as u64 + 1);
-            self.database.set_hold(Hold { reason: "compared".to_owned(), position });
+            self.database.set_hold(Hold::at(position, "compared".to_owned()));
         }
     }
 
@@ -212,7 +212,9 @@ impl WriterWorld {
         let from = self.database.log.len();
         let lost = self.published[from..].to_vec();
         self.database.decide(None, self.database.log.losses);
-        self.database.append(self.database.log.head().cursor, &lost).map_err(|e| format!("{e:?}"))?;
+        self.database
+            .append(self.database.log.head().cursor, self.database.log.losses, &lost)
+            .map_err(|e| format!("{e:?}"))?;
         self.committed(from)
     }
 

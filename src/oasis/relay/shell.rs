@@ -248,6 +248,8 @@ impl Shell {
                 self.requests.spawn(self.jobs.clone().ask_log(generation, position, id));
             }
             Output::SetHold { position, id, seen } if self.holds.is_empty() => {
+                // What this process handed over may be what was lost: it must not be published again.
+                self.jobs.log.forget_tail();
                 let lost = Lost { position, id, seen, losses: self.losses };
                 self.holds.spawn(self.jobs.clone().set_hold(lost));
             }

@@ -67,7 +67,7 @@ impl World {
             true if self.rng.bool() => Some(Task::Recover),
             true => {
                 let position = Position::new(self.database.log.len() as u64 + 1);
-                self.database.set_hold(Hold { reason: "the operator gives it up".to_owned(), position });
+                self.database.set_hold(Hold::at(position, "the operator gives it up".to_owned()));
                 Some(Task::Remake { accept: true })
             }
             false => Some(Task::Remake { accept: false }),
@@ -105,14 +105,14 @@ impl World {
         }
         let through = Position::new((before + put_back) as u64);
         let standing = self.database.log.hold.clone();
-        let stays = standing.clone().filter(|hold| hold.position > through);
+        let stays = standing.clone().filter(|hold| hold.last > through);
         let stays = stays.or_else(|| {
             let reason = "not all of it can be put back".to_owned();
-            (total > put_back).then(|| Hold { reason, position: through.next() })
+            (total > put_back).then(|| Hold::at(through.next(), reason))
         });
         self.database.decide(None, self.database.log.losses);
         let latest = std::mem::replace(&mut self.database.latest, LatestTime(Timestamp::MAX));
-        let appended = self.database.append(self.database.log.head().cursor, &lost);
+        let appended = self.database.append(self.database.log.head().cursor, self.database.log.losses, &lost);
         self.database.latest = latest;
         let hold = if appended.is_ok() { stays } else { standing };
         self.database.decide(hold, self.database.log.losses);

@@ -179,7 +179,7 @@ impl World {
         replica.tail.clear();
         if self.database.log.losses <= known && self.database.log.id_at(cursor.position()) != cursor.id() {
             self.fire(Fault::HoldByProjector);
-            self.database.set_hold(Hold { reason: "by a projector".to_owned(), position: cursor.position() });
+            self.database.set_hold(Hold::at(cursor.position(), "by a projector".to_owned()));
         }
         Input::HoldSettled
     }

@@ -223,7 +223,7 @@ impl World {
             return;
         }
         self.fire(Fault::HoldByRelay);
-        let hold = Hold { reason: format!("by relay {who}"), position: event.position() };
+        let hold = Hold::at(event.position(), format!("by relay {who}"));
         self.database.set_hold(hold);
     }
 
