@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod commands;
+mod connections;
 mod create;
 mod dev;
 mod dev_crash;

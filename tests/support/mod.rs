@@ -1,6 +1,7 @@
 //! What the client tests stand on: a database and a NATS server for each test, of servers that end with this process.
 
 pub(crate) mod commands;
+mod frontend;
 pub(crate) mod generate;
 pub(crate) mod ledger;
 pub(crate) mod load;
@@ -8,8 +9,10 @@ mod nats;
 mod postgres;
 pub(crate) mod probes;
 pub(crate) mod projection;
+pub(crate) mod proxy;
 pub(crate) mod service;
 pub(crate) mod stream;
+pub(crate) mod told;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -1,0 +1,4 @@
+//! The connection between the ledger and its database, and the clocks at its ends, when they misbehave.
+
+mod cuts;
+mod vanish;
