@@ -186,7 +186,8 @@ async fn lock(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-fn is_lock_timeout(error: &sqlx::Error) -> bool {
+/// Whether a statement failed because it had waited for a lock for too long: it did nothing.
+pub(crate) fn is_lock_timeout(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "55P03")
 }
 
@@ -195,7 +196,10 @@ fn is_lock_timeout(error: &sqlx::Error) -> bool {
 ///
 /// Found by one statement and ended by another: within one, `PostgreSQL` may call the function on a session before it
 /// has looked whether that session is meant.
-async fn end_blockers(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+///
+/// # Errors
+/// Whatever the driver says.
+pub(crate) async fn end_blockers(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let blockers: Vec<i32> = sqlx::query_scalar(
         "select a.pid
          from pg_locks l join pg_stat_activity a on a.pid = l.pid

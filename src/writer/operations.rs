@@ -17,7 +17,7 @@ use crate::log::entry::Entry;
 use crate::log::head::read_head;
 use crate::log::load::{Loaded, Wanted, load};
 use crate::log::read::ReadError;
-use crate::log::turn::{Turn, TurnView};
+use crate::log::turn::{Turn, TurnView, end_blockers, is_lock_timeout};
 
 /// One connection to the primary, or a turn that is open on it.
 pub(super) struct Operations {
@@ -34,12 +34,15 @@ enum State {
     InTurn(Turn),
 }
 
+/// How long an append waits for a lock, as a turn does: most of all for the row of another one at its position, whose
+/// client may have vanished.
+const LOCK_TIMEOUT: (&str, &str) = ("lock_timeout", "1s");
 /// How much longer than other operations the opening of a turn may take: it ends what blocks it, second by second.
 const TURN_PATIENCE: u32 = 3;
 
 impl Operations {
     pub(super) fn new(database: PgConnectOptions, limit: Duration, max_ahead: Duration) -> Self {
-        Self { database, limit, max_ahead, state: State::Disconnected }
+        Self { database: database.options([LOCK_TIMEOUT]), limit, max_ahead, state: State::Disconnected }
     }
 
     /// Takes the connection out: whoever does not put it back has given it up, and what it did is unknown.
@@ -84,9 +87,17 @@ impl Operations {
             return Input::Appended(attempt, Err(Failure::NotWritten));
         };
         let records = records(&entries);
-        let appending = append(&mut connection, head, max_ahead, &records);
-        let outcome = outcome(timeout(limit, appending).await);
-        if outcome != Err(Failure::Unknown) {
+        let appended = timeout(limit, append(&mut connection, head, max_ahead, &records)).await;
+        let usable = match &appended {
+            // It has waited for as long as a turn would before it ends what blocks it: the turn need not wait again.
+            Ok(Err(error)) if is_lock_timeout(error) => {
+                let ending = timeout(limit, end_blockers(&mut connection)).await;
+                told("ending what blocks an append", ending).is_some()
+            }
+            _ => true,
+        };
+        let outcome = outcome(appended);
+        if usable && outcome != Err(Failure::Unknown) {
             self.state = State::Connected(connection);
         }
         // Else it is dropped, which closes the socket at once: a peer that takes no bytes can't hold us up.
@@ -242,6 +253,7 @@ mod tests {
             ("08P01", None, Failure::Unknown),
             ("XX000", None, Failure::Unknown),
             ("57014", None, Failure::NotWritten),
+            ("55P03", None, Failure::NotWritten),
             ("53100", None, Failure::NotWritten),
             ("40001", None, Failure::NotWritten),
             ("25006", None, Failure::NotWritten),
