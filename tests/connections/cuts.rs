@@ -44,7 +44,7 @@ impl Cutting {
             1 => patch(&self.service, &request, task).await,
             _ => create_complete(&self.service, &request).await,
         };
-        self.proxy.fired(&request).unwrap_or_else(|| panic!("{cut:?} was not made: {told:?}"));
+        self.proxy.fired(cut, &request).unwrap_or_else(|| panic!("{cut:?} was not made: {told:?}"));
         told
     }
 
@@ -54,7 +54,7 @@ impl Cutting {
 
     /// The server has got the bytes that were held back, and the log has refused them: their place is taken.
     async fn assert_late_refused(&self, request: &str) {
-        let answer = self.proxy.answer(request).await;
+        let answer = self.proxy.answer(Cut::Late, request).await;
         assert!(answer.contains("event_position"), "{request}: {answer}");
     }
 
@@ -74,7 +74,7 @@ impl Cutting {
             let (head, position) = (self.head().await, told.position());
             assert_eq!(position, head as u64, "{cut:?}");
             match cut {
-                Cut::After => assert!(self.proxy.answer(&told.request).await.contains("appended")),
+                Cut::After => assert!(self.proxy.answer(cut, &told.request).await.contains("appended")),
                 // Of the first it is seen that nothing else has moved the head either.
                 Cut::Late if late.is_empty() => {
                     self.assert_late_refused(&told.request).await;
@@ -97,7 +97,7 @@ impl Cutting {
         self.proxy.close(true);
         let request = format!("cut-{}", self.written.load(Ordering::Relaxed));
         let opened = async {
-            assert!(self.proxy.answer(&request).await.contains("appended"), "it went in late");
+            assert!(self.proxy.answer(Cut::Late, &request).await.contains("appended"), "it went in late");
             self.proxy.close(false);
         };
         let (told, ()) = tokio::join!(self.cut(Cut::Late, task), opened);
@@ -151,14 +151,14 @@ impl Cutting {
             self.proxy.close(true);
             let request = format!("cut-{}", self.written.load(Ordering::Relaxed));
             let meanwhile = async {
-                self.proxy.cut(&request).await;
+                self.proxy.until_cut(cut, &request).await;
                 create(&self.service, &format!("meanwhile-{round}")).await
             };
             let (unknown, not_written) = tokio::join!(self.cut(cut, &task), meanwhile);
             assert_eq!(unknown.outcome, Outcome::Unknown, "{cut:?}");
             assert_eq!(not_written.outcome, Outcome::NotWritten, "{cut:?}");
             if cut == Cut::Late {
-                assert!(self.proxy.answer(&request).await.contains("appended"), "it went in late");
+                assert!(self.proxy.answer(cut, &request).await.contains("appended"), "it went in late");
             }
             self.proxy.close(false);
             all.extend([unknown, not_written]);

@@ -19,7 +19,7 @@ const CALLERS: usize = 8;
 async fn ghost(connection: &mut PgConnection) -> Option<i32> {
     sqlx::query_scalar(
         "select a.pid from pg_locks l join pg_stat_activity a on a.pid = l.pid
-         where l.locktype = 'advisory' and l.granted and l.mode = 'ShareLock'
+         where l.locktype = 'advisory' and l.granted and l.mode in ('ShareLock', 'ExclusiveLock')
            and l.database = (select d.oid from pg_database d where d.datname = current_database())
            and a.state = 'active' and a.wait_event = 'ClientRead'",
     )
@@ -45,18 +45,18 @@ impl Haunted {
         Self { platform, proxy, vanishing, other }
     }
 
-    /// The append of `name` vanishes; with `away`, so does its whole process, until the other has written. Gives
-    /// everything that was written, and for how long the other was held up.
-    async fn haunt(&self, name: &str, away: bool) -> (Vec<Told>, Duration) {
+    /// The appends of `name` are cut one after another, and with the last of them the client vanishes. Gives everything
+    /// that was written, and for how long the others were held up.
+    async fn haunt(&self, name: &str, cuts: &[Cut]) -> (Vec<Told>, Duration) {
         let mut told = vec![create(&self.other, &format!("{name}-other")).await];
         let task = told[0].vtid().to_owned();
         told.push(patch(&self.vanishing, &format!("{name}-own"), &task).await);
         // The other looks at the head before it refuses. Now both know it: they will append at the same position.
         self.other.patch("VTID-1999-0001", r#"{"status":"active"}"#).await.expect(404);
-        self.proxy.arm(Cut::Vanish, name);
-        self.proxy.close(away);
+        cuts.iter().for_each(|cut| self.proxy.arm(*cut, name));
+        let last = *cuts.last().unwrap();
         let others = async {
-            let vanished = self.proxy.cut(name).await.at;
+            let vanished = self.proxy.until_cut(last, name).await.at;
             let mut owner = self.platform.connection().await;
             eventually("the vanished session holds its rows", async || ghost(&mut owner).await).await;
             let requests: Vec<String> = (0..CALLERS).map(|caller| format!("{name}-other-{caller}")).collect();
@@ -85,10 +85,16 @@ impl Haunted {
 async fn a_client_vanishes(flavor: NatsFlavor) {
     let haunted = Haunted::start(flavor).await;
     let mut all = Vec::new();
-    for round in 0..3 {
-        for (name, away) in [("returns", false), ("stays-away", true)] {
+    for round in 0..2 {
+        for (name, cuts) in [
+            ("returns", &[Cut::Vanish][..]),
+            ("stays-away", &[Cut::VanishForGood]),
+            // Before its first append; so the second is one of its turn, which holds the lock for itself alone.
+            ("in-its-turn-returns", &[Cut::Before, Cut::Vanish]),
+            ("in-its-turn-stays-away", &[Cut::Before, Cut::VanishForGood]),
+        ] {
             let name = format!("{name}-{round}");
-            let (told, held_up) = haunted.haunt(&name, away).await;
+            let (told, held_up) = haunted.haunt(&name, cuts).await;
             // What is promised to callers; the machine may be busy, and their deadline is 5 s.
             assert!(held_up < Duration::from_secs(4), "{name}: held up for {held_up:?}");
             for write in &told {

@@ -31,6 +31,8 @@ pub(crate) enum Cut {
     Late,
     /// The server gets all but the end of the round trip, and does not notice that the client is gone.
     Vanish,
+    /// The same, and the client can't connect again before the proxy is opened.
+    VanishForGood,
 }
 
 /// A cut that was made.
@@ -40,6 +42,7 @@ pub(crate) struct Fired {
     /// What the server said to it, once it has.
     pub(crate) answer: Option<String>,
     request: String,
+    cut: Cut,
 }
 
 #[derive(Default)]
@@ -86,7 +89,7 @@ impl Proxy {
         &self.url
     }
 
-    /// The next append that holds the event of `request` (an `X-Request-Id`) is cut.
+    /// The next append that holds the event of `request` (an `X-Request-Id`) is cut; armed twice, so is the one after it.
     pub(crate) fn arm(&self, cut: Cut, request: &str) {
         self.shared.state.lock().unwrap().armed.push((request.to_owned(), cut));
     }
@@ -96,20 +99,21 @@ impl Proxy {
         self.shared.state.lock().unwrap().closed = closed;
     }
 
-    /// What was done to the append of `request`; none as long as it was not sent.
-    pub(crate) fn fired(&self, request: &str) -> Option<Fired> {
-        self.shared.state.lock().unwrap().fired.iter().find(|fired| fired.request == request).cloned()
+    /// The cut that was made to an append of `request`; none as long as it was not.
+    pub(crate) fn fired(&self, cut: Cut, request: &str) -> Option<Fired> {
+        let state = self.shared.state.lock().unwrap();
+        state.fired.iter().find(|fired| fired.cut == cut && fired.request == request).cloned()
     }
 
-    /// Waits until the append of `request` was cut.
-    pub(crate) async fn cut(&self, request: &str) -> Fired {
-        eventually(&format!("the append of {request} is cut"), async || self.fired(request)).await
+    /// Waits until an append of `request` was cut.
+    pub(crate) async fn until_cut(&self, cut: Cut, request: &str) -> Fired {
+        eventually(&format!("{cut:?} of {request}"), async || self.fired(cut, request)).await
     }
 
     /// Waits until the server has said something to the append of `request` that was cut; gives what.
-    pub(crate) async fn answer(&self, request: &str) -> String {
-        eventually(&format!("the server answers the append of {request}"), async || {
-            self.fired(request)?.answer
+    pub(crate) async fn answer(&self, cut: Cut, request: &str) -> String {
+        eventually(&format!("the server answers {cut:?} of {request}"), async || {
+            self.fired(cut, request)?.answer
         })
         .await
     }
@@ -133,12 +137,13 @@ impl Shared {
         let mut state = self.state.lock().unwrap();
         state.appends.push(append.to_vec());
         let armed = state.armed.iter().position(|(request, _)| holds(append, request))?;
-        Some(state.armed.swap_remove(armed))
+        Some(state.armed.remove(armed))
     }
 
-    fn fired(&self, request: String) -> usize {
+    fn fired(&self, cut: Cut, request: String) -> usize {
         let mut state = self.state.lock().unwrap();
-        state.fired.push(Fired { at: Instant::now(), answer: None, request });
+        state.closed |= cut == Cut::VanishForGood;
+        state.fired.push(Fired { at: Instant::now(), answer: None, request, cut });
         state.fired.len() - 1
     }
 
@@ -226,22 +231,22 @@ impl Link {
         let (sync, others) = messages.split_last().unwrap();
         let others: Vec<u8> = others.iter().flat_map(|message| message.bytes.iter().copied()).collect();
         match cut {
-            Cut::Before => drop(shared.fired(request)),
+            Cut::Before => drop(shared.fired(cut, request)),
             Cut::During => {
                 server.write_all(&parameters[..parameters.len() / 2]).await?;
-                shared.fired(request);
+                shared.fired(cut, request);
             }
             Cut::After | Cut::Late => {
                 drop(client);
-                let fired = shared.fired(request);
+                let fired = shared.fired(cut, request);
                 tokio::time::sleep(if cut == Cut::Late { LATE } else { Duration::ZERO }).await;
                 server.write_all(&[others.as_slice(), &sync.bytes].concat()).await?;
                 shared.answered(fired, &answer(&mut server).await?);
             }
-            Cut::Vanish => {
+            Cut::Vanish | Cut::VanishForGood => {
                 server.write_all(&others).await?;
+                shared.fired(cut, request);
                 drop(client);
-                shared.fired(request);
                 // Held open until the server gives it up.
                 while server.read(&mut [0; 1024]).await? > 0 {}
             }
