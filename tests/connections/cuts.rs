@@ -14,6 +14,17 @@ use crate::support::told::{Outcome, Told, assert_told, create, create_complete, 
 use crate::support::{NatsFlavor, eventually};
 
 const CUTS: [Cut; 4] = [Cut::Before, Cut::During, Cut::After, Cut::Late];
+/// What happens to the appends of one write, one after another: to the writer's own, and to those of its turns.
+const WAYS: [&[Cut]; 8] = [
+    &[Cut::Before],
+    &[Cut::During],
+    &[Cut::After],
+    &[Cut::Late],
+    &[Cut::Before, Cut::Before],
+    &[Cut::Before, Cut::After],
+    &[Cut::Before, Cut::Commit],
+    &[Cut::Late, Cut::During, Cut::Commit],
+];
 /// A deadline that passes while a test has the network away.
 const SHORT_DEADLINE: [&str; 2] = ["--write-deadline-ms", "1000"];
 
@@ -34,17 +45,19 @@ impl Cutting {
         Self { platform, proxy, service, written: AtomicUsize::new(0) }
     }
 
-    /// A write whose append is cut: creates and patches in turn.
-    async fn cut(&self, cut: Cut, task: &str) -> Told {
+    /// A write whose appends are cut: creates and patches in turn.
+    async fn cut(&self, cuts: &[Cut], task: &str) -> Told {
         let number = self.written.fetch_add(1, Ordering::Relaxed);
         let request = format!("cut-{number}");
-        self.proxy.arm(cut, &request);
+        cuts.iter().for_each(|cut| self.proxy.arm(*cut, &request));
         let told = match number % 3 {
             0 => create(&self.service, &request).await,
             1 => patch(&self.service, &request, task).await,
             _ => create_complete(&self.service, &request).await,
         };
-        self.proxy.fired(cut, &request).unwrap_or_else(|| panic!("{cut:?} was not made: {told:?}"));
+        for cut in cuts {
+            self.proxy.fired(*cut, &request).unwrap_or_else(|| panic!("{cut:?} was not made: {told:?}"));
+        }
         told
     }
 
@@ -69,20 +82,20 @@ impl Cutting {
         let task = first.vtid().to_owned();
         all.push(first);
         let mut late: Vec<String> = Vec::new();
-        for cut in CUTS.repeat(3) {
-            let told = self.cut(cut, &task).await;
+        for way in WAYS.repeat(3) {
+            let told = self.cut(way, &task).await;
             let (head, position) = (self.head().await, told.position());
-            assert_eq!(position, head as u64, "{cut:?}");
-            match cut {
-                Cut::After => assert!(self.proxy.answer(cut, &told.request).await.contains("appended")),
+            assert_eq!(position, head as u64, "{way:?}");
+            if *way == [Cut::After] {
+                assert!(self.proxy.answer(Cut::After, &told.request).await.contains("appended"));
+            }
+            if way[0] == Cut::Late {
                 // Of the first it is seen that nothing else has moved the head either.
-                Cut::Late if late.is_empty() => {
+                if late.is_empty() {
                     self.assert_late_refused(&told.request).await;
                     assert_eq!(self.head().await, head, "the late bytes changed nothing");
-                    late.push(told.request.clone());
                 }
-                Cut::Late => late.push(told.request.clone()),
-                _ => {}
+                late.push(told.request.clone());
             }
             all.push(told);
         }
@@ -100,7 +113,7 @@ impl Cutting {
             assert!(self.proxy.answer(Cut::Late, &request).await.contains("appended"), "it went in late");
             self.proxy.close(false);
         };
-        let (told, ()) = tokio::join!(self.cut(Cut::Late, task), opened);
+        let (told, ()) = tokio::join!(self.cut(&[Cut::Late], task), opened);
         assert_eq!(told.position(), self.head().await as u64);
         all.push(told);
     }
@@ -117,15 +130,18 @@ impl Cutting {
         let task = all[0].vtid().to_owned();
         let cutting = async {
             let mut told = Vec::new();
-            for cut in CUTS.repeat(3) {
-                told.push(self.cut(cut, &task).await);
+            let mut late = Vec::new();
+            for way in WAYS.repeat(3) {
+                let write = self.cut(way, &task).await;
+                late.extend((way[0] == Cut::Late).then(|| write.request.clone()));
+                told.push(write);
             }
             for write in &told {
                 assert!(matches!(write.outcome, Outcome::Written { .. }), "{write:?}");
             }
-            for late in told.iter().skip(3).step_by(4) {
+            for request in late {
                 // By then others have appended too.
-                self.assert_late_refused(&late.request).await;
+                self.assert_late_refused(&request).await;
             }
             stop.cancel();
             told
@@ -146,6 +162,7 @@ impl Cutting {
         self.service = self.platform.serve_at(self.proxy.url(), &SHORT_DEADLINE).await;
         let task = all[0].vtid().to_owned();
         for (round, cut) in CUTS.into_iter().enumerate() {
+            let way = [cut];
             // Its connection is open, and it knows the head.
             all.push(create(&self.service, &format!("before-{round}")).await);
             self.proxy.close(true);
@@ -154,7 +171,7 @@ impl Cutting {
                 self.proxy.until_cut(cut, &request).await;
                 create(&self.service, &format!("meanwhile-{round}")).await
             };
-            let (unknown, not_written) = tokio::join!(self.cut(cut, &task), meanwhile);
+            let (unknown, not_written) = tokio::join!(self.cut(&way, &task), meanwhile);
             assert_eq!(unknown.outcome, Outcome::Unknown, "{cut:?}");
             assert_eq!(not_written.outcome, Outcome::NotWritten, "{cut:?}");
             if cut == Cut::Late {

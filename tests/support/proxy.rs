@@ -29,6 +29,8 @@ pub(crate) enum Cut {
     After,
     /// The server gets all of it [`LATE`].
     Late,
+    /// The append is one of a turn and passes; the server gets the turn's commit, and its answer is lost.
+    Commit,
     /// The server gets all but the end of the round trip, and does not notice that the client is gone.
     Vanish,
     /// The same, and the client can't connect again before the proxy is opened.
@@ -186,8 +188,9 @@ struct Link {
 
 impl Link {
     async fn run(mut self) -> std::io::Result<()> {
-        // The messages of the append that is to be cut, until the last of them has come.
-        let mut held: Option<((String, Cut), Vec<Message>)> = None;
+        // What is to be cut, and its messages until the last of them has come.
+        let mut armed: Option<(String, Cut)> = None;
+        let mut held: Vec<Message> = Vec::new();
         loop {
             let came = self.next().await?;
             tokio::time::sleep(self.shared.latency).await;
@@ -200,17 +203,18 @@ impl Link {
                 Came::End => return Ok(()),
             };
             for message in self.frontend.feed(&bytes) {
-                if message.kind == Kind::Append && held.is_none() {
-                    held = self.shared.seen(&message.bytes).map(|armed| (armed, Vec::new()));
+                if message.kind == Kind::Append && armed.is_none() {
+                    armed = self.shared.seen(&message.bytes);
                 }
-                let Some((_, messages)) = &mut held else {
+                let passes = armed.as_ref().is_none_or(|(_, cut)| *cut == Cut::Commit);
+                if passes && message.kind != Kind::Commit || armed.is_none() {
                     self.server.write_all(&message.bytes).await?;
                     continue;
-                };
-                let last = message.kind == Kind::Sync;
-                messages.push(message);
-                if last && let Some(((request, cut), messages)) = held.take() {
-                    return self.cut(cut, request, &messages).await;
+                }
+                let last = matches!(message.kind, Kind::Sync | Kind::Commit);
+                held.push(message);
+                if last && let Some((request, cut)) = armed {
+                    return self.cut(cut, request, &held).await;
                 }
             }
         }
@@ -228,7 +232,7 @@ impl Link {
     async fn cut(self, cut: Cut, request: String, messages: &[Message]) -> std::io::Result<()> {
         let Self { client, mut server, shared, .. } = self;
         let parameters = &messages[0].bytes;
-        let (sync, others) = messages.split_last().unwrap();
+        let (last, others) = messages.split_last().unwrap();
         let others: Vec<u8> = others.iter().flat_map(|message| message.bytes.iter().copied()).collect();
         match cut {
             Cut::Before => drop(shared.fired(cut, request)),
@@ -236,11 +240,11 @@ impl Link {
                 server.write_all(&parameters[..parameters.len() / 2]).await?;
                 shared.fired(cut, request);
             }
-            Cut::After | Cut::Late => {
+            Cut::After | Cut::Commit | Cut::Late => {
                 drop(client);
                 let fired = shared.fired(cut, request);
                 tokio::time::sleep(if cut == Cut::Late { LATE } else { Duration::ZERO }).await;
-                server.write_all(&[others.as_slice(), &sync.bytes].concat()).await?;
+                server.write_all(&[others.as_slice(), &last.bytes].concat()).await?;
                 shared.answered(fired, &answer(&mut server).await?);
             }
             Cut::Vanish | Cut::VanishForGood => {
