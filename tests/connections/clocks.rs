@@ -31,8 +31,8 @@ async fn database_time(platform: &Platform) -> Timestamp {
     Timestamp::from_datetime(now.fetch_one(&mut platform.connection().await).await.unwrap())
 }
 
-/// Appends the last event's task once more, as a patch of nothing, so far ahead of the database's clock; with `allowed`
-/// as the limit. Gives the event's time.
+/// Appends one more task like the first, so far ahead of the database's clock, with `allowed` as the limit. Gives the
+/// event's time.
 async fn append_ahead(
     platform: &Platform,
     ahead: Duration,
@@ -40,7 +40,7 @@ async fn append_ahead(
 ) -> Result<Timestamp, AppendReply> {
     let mut connection = platform.connection().await;
     let head = read_head(&mut connection).await.unwrap();
-    let last = log_after(platform.database.url(), Cursor::Start).await.pop().unwrap().event;
+    let first = log_after(platform.database.url(), Cursor::Start).await.swap_remove(0).event;
     let pool = sqlx::PgPool::connect_lazy(platform.database.url()).unwrap();
     let ledger = ledger_id(&pool).await.unwrap();
     let time = database_time(platform).await.millis() + i64::try_from(ahead.as_millis()).unwrap();
@@ -51,7 +51,7 @@ async fn append_ahead(
         vtid: head.numbering.clone().give_out(recorded_at),
         version: Version::ZERO.next(),
         recorded_at,
-        ..last
+        ..first
     };
     let recorded = Recorded::print(event, ledger);
     match append(&mut connection, head.cursor, allowed, &[&recorded]).await.unwrap() {
