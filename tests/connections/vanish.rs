@@ -53,7 +53,9 @@ impl Haunted {
         told.push(patch(&self.vanishing, &format!("{name}-own"), &task).await);
         // The other looks at the head before it refuses. Now both know it: they will append at the same position.
         self.other.patch("VTID-1999-0001", r#"{"status":"active"}"#).await.expect(404);
-        cuts.iter().for_each(|cut| self.proxy.arm(*cut, name));
+        for cut in cuts {
+            self.proxy.arm(*cut, name);
+        }
         let last = *cuts.last().unwrap();
         let others = async {
             let vanished = self.proxy.until_cut(last, name).await.at;
