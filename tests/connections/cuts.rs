@@ -16,7 +16,7 @@ use crate::support::{NatsFlavor, eventually};
 
 const CUTS: [Cut; 4] = [Cut::Before, Cut::During, Cut::After, Cut::Late];
 /// What happens to the appends of one write, one after another: to the writer's own, and to those of its turns.
-const WAYS: [&[Cut]; 8] = [
+const WAYS: [&[Cut]; 10] = [
     &[Cut::Before],
     &[Cut::During],
     &[Cut::After],
@@ -24,6 +24,8 @@ const WAYS: [&[Cut]; 8] = [
     &[Cut::Before, Cut::Before],
     &[Cut::Before, Cut::After],
     &[Cut::Before, Cut::Commit],
+    &[Cut::Before, Cut::NoCommit],
+    &[Cut::During, Cut::NoCommit, Cut::Commit],
     &[Cut::Late, Cut::During, Cut::Commit],
 ];
 /// A deadline that passes while a test has the network away.

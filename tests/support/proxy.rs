@@ -31,6 +31,8 @@ pub(crate) enum Cut {
     Late,
     /// The append is one of a turn and passes; the server gets the turn's commit, and its answer is lost.
     Commit,
+    /// The same, but that the commit does not reach the server.
+    NoCommit,
     /// The server gets all but the end of the round trip, and does not notice that the client is gone.
     Vanish,
     /// The same, and the client can't connect again before the proxy is opened.
@@ -206,7 +208,7 @@ impl Link {
                 if message.kind == Kind::Append && armed.is_none() {
                     armed = self.shared.seen(&message.bytes);
                 }
-                let passes = armed.as_ref().is_none_or(|(_, cut)| *cut == Cut::Commit);
+                let passes = armed.as_ref().is_none_or(|(_, cut)| matches!(cut, Cut::Commit | Cut::NoCommit));
                 if passes && message.kind != Kind::Commit || armed.is_none() {
                     self.server.write_all(&message.bytes).await?;
                     continue;
@@ -235,7 +237,7 @@ impl Link {
         let (last, others) = messages.split_last().unwrap();
         let others: Vec<u8> = others.iter().flat_map(|message| message.bytes.iter().copied()).collect();
         match cut {
-            Cut::Before => drop(shared.fired(cut, request)),
+            Cut::Before | Cut::NoCommit => drop(shared.fired(cut, request)),
             Cut::During => {
                 server.write_all(&parameters[..parameters.len() / 2]).await?;
                 shared.fired(cut, request);
