@@ -208,8 +208,12 @@ impl Link {
                 if message.kind == Kind::Append && armed.is_none() {
                     armed = self.shared.seen(&message.bytes);
                 }
-                let passes = armed.as_ref().is_none_or(|(_, cut)| matches!(cut, Cut::Commit | Cut::NoCommit));
-                if passes && message.kind != Kind::Commit || armed.is_none() {
+                let held_back = match &armed {
+                    None => false,
+                    Some((_, Cut::Commit | Cut::NoCommit)) => message.kind == Kind::Commit,
+                    Some(_) => true,
+                };
+                if !held_back {
                     self.server.write_all(&message.bytes).await?;
                     continue;
                 }
