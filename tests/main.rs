@@ -3,7 +3,7 @@
 #![cfg(test)]
 
 mod commands;
-mod connections;
+mod connections_cut;
 mod create;
 mod dev;
 mod dev_crash;

@@ -1,7 +1,8 @@
 //! What the client tests stand on: a database and a NATS server for each test, of servers that end with this process.
 
 pub(crate) mod commands;
-mod frontend;
+mod database_messages;
+pub(crate) mod database_proxy;
 pub(crate) mod generate;
 pub(crate) mod ledger;
 pub(crate) mod load;
@@ -9,7 +10,7 @@ mod nats;
 mod postgres;
 pub(crate) mod probes;
 pub(crate) mod projection;
-pub(crate) mod proxy;
+
 pub(crate) mod service;
 pub(crate) mod stream;
 pub(crate) mod told;

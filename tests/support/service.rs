@@ -54,12 +54,7 @@ impl Platform {
 
     /// Starts a process with further arguments, and waits until it is ready.
     pub(crate) async fn serve_with(&self, arguments: &[&str]) -> Service {
-        self.serve_at(self.database.url(), arguments).await
-    }
-
-    /// Starts a process that reaches the database by another address, and waits until it is ready.
-    pub(crate) async fn serve_at(&self, database_url: &str, arguments: &[&str]) -> Service {
-        let service = self.spawn(database_url, arguments);
+        let service = self.spawn(arguments);
         eventually("the ledger is ready", async || {
             let ready = service.get("/readyz").await;
             (ready.status == StatusCode::OK).then_some(())
@@ -69,13 +64,13 @@ impl Platform {
     }
 
     /// Starts a process, and waits until it listens.
-    pub(crate) fn spawn(&self, database_url: &str, arguments: &[&str]) -> Service {
+    pub(crate) fn spawn(&self, arguments: &[&str]) -> Service {
         let mut command = Command::new(program());
         command
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(arguments)
             .env_clear()
-            .env("DATABASE_URL", database_url)
+            .env("DATABASE_URL", self.database.url())
             .env("NATS_URL", self.nats.url())
             .stdout(Stdio::null());
         Service::start(command)

@@ -10,8 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::database_messages::{Frontend, Kind, Message};
 use super::eventually;
-use super::frontend::{Frontend, Kind, Message};
 
 /// How much later than sent the bytes of [`Cut::Late`] arrive.
 pub(crate) const LATE: Duration = Duration::from_secs(3);

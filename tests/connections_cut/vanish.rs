@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use sqlx::PgConnection;
 
-use crate::support::proxy::{Cut, Proxy};
+use crate::support::database_proxy::{Cut, Proxy};
 use crate::support::service::{Platform, Service, platform_on};
 use crate::support::stream::assert_stream_is_the_log;
 use crate::support::told::{Outcome, Told, assert_told, create, patch};
@@ -40,7 +40,7 @@ impl Haunted {
     async fn start(flavor: NatsFlavor) -> Self {
         let platform = platform_on(flavor).await;
         let proxy = Proxy::start(platform.database.url()).await;
-        let vanishing = platform.serve_at(proxy.url(), &[]).await;
+        let vanishing = platform.serve_with(&["--database-url", proxy.url()]).await;
         let other = platform.serve().await;
         Self { platform, proxy, vanishing, other }
     }

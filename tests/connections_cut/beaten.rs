@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use sqlx::PgConnection;
 
+use crate::support::database_proxy::Proxy;
 use crate::support::load::{Load, assert_kept};
-use crate::support::proxy::Proxy;
 use crate::support::service::platform_on;
 use crate::support::stream::assert_stream_is_the_log;
 use crate::support::told::{Outcome, create, patch};
@@ -26,7 +26,7 @@ async fn head(connection: &mut PgConnection) -> u64 {
 async fn a_slow_writer_among_fast_ones(flavor: NatsFlavor) {
     let platform = platform_on(flavor).await;
     let proxy = Proxy::with_latency(platform.database.url(), LATENCY).await;
-    let (slow, fast) = (platform.serve_at(proxy.url(), &[]).await, platform.serve().await);
+    let (slow, fast) = (platform.serve_with(&["--database-url", proxy.url()]).await, platform.serve().await);
     let mut owner = platform.connection().await;
     let load = Load::start(&[&fast], 12, Duration::from_millis(1));
     load.further(50).await;

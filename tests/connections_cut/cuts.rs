@@ -8,7 +8,7 @@ use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 use vtid_ledger::domain::cursor::Cursor;
 
-use crate::support::proxy::{Cut, Proxy};
+use crate::support::database_proxy::{Cut, Proxy};
 use crate::support::service::{Platform, Service, platform_on};
 use crate::support::stream::{assert_stream_is_the_log, log_after};
 use crate::support::told::{Outcome, Told, assert_told, create, create_complete, keep_writing, patch};
@@ -46,7 +46,7 @@ impl Cutting {
     async fn start(flavor: NatsFlavor) -> Self {
         let platform = platform_on(flavor).await;
         let proxy = Proxy::start(platform.database.url()).await;
-        let service = platform.serve_at(proxy.url(), &[]).await;
+        let service = platform.serve_with(&["--database-url", proxy.url()]).await;
         Self { platform, proxy, service, written: AtomicUsize::new(0), late: Mutex::default() }
     }
 
@@ -166,7 +166,8 @@ impl Cutting {
     /// The network stays away for longer than callers wait: who was sent is told that nobody knows, who was not is told
     /// that nothing was written; and then it goes on.
     async fn for_longer_than_callers_wait(&mut self, all: &mut Vec<Told>) {
-        self.service = self.platform.serve_at(self.proxy.url(), &SHORT_DEADLINE).await;
+        let [flag, deadline] = SHORT_DEADLINE;
+        self.service = self.platform.serve_with(&["--database-url", self.proxy.url(), flag, deadline]).await;
         let task = all[0].vtid().to_owned();
         for (round, cut) in CUTS.into_iter().enumerate() {
             let way = [cut];
