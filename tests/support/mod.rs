@@ -10,7 +10,6 @@ mod nats;
 mod postgres;
 pub(crate) mod probes;
 pub(crate) mod projection;
-
 pub(crate) mod service;
 pub(crate) mod stream;
 pub(crate) mod told;
