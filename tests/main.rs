@@ -2,9 +2,8 @@
 // The whole file is a test, helpers included.
 #![cfg(test)]
 
-mod clocks;
 mod commands;
-mod connections;
+mod connections_cut;
 mod create;
 mod dev;
 mod dev_crash;

@@ -1,6 +1,8 @@
 //! What the client tests stand on: a database and a NATS server for each test, of servers that end with this process.
 
 pub(crate) mod commands;
+mod database_messages;
+pub(crate) mod database_proxy;
 pub(crate) mod generate;
 pub(crate) mod ledger;
 pub(crate) mod load;
@@ -8,10 +10,10 @@ mod nats;
 pub(crate) mod postgres;
 pub(crate) mod probes;
 pub(crate) mod projection;
-pub(crate) mod proxy;
 pub(crate) mod service;
 pub(crate) mod stream;
 pub(crate) mod subscriber;
+pub(crate) mod told;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
