@@ -93,6 +93,30 @@ fn model(database: &mut Database, step: &Step) -> String {
     }
 }
 
+/// An append while somebody has the exclusive lock, and one beside a shared one.
+async fn real_lock(
+    ledger: &TestLedger,
+    connection: PgConnection,
+    head: Cursor,
+    entries: &[&Recorded],
+) -> (PgConnection, String) {
+    let turn = Turn::open(connection).await.unwrap();
+    let mut other = ledger.connection().await;
+    sqlx::raw_sql("set lock_timeout = '20ms'").execute(&mut other).await.unwrap();
+    let losses = read_losses(&mut other).await.unwrap();
+    let waits = append(&mut other, head, losses, MAX_AHEAD, entries).await;
+    let code = waits.unwrap_err().as_database_error().unwrap().code().unwrap().into_owned();
+    let mut connection = turn.end().await.unwrap();
+    // A shared lock keeps no append out.
+    sqlx::raw_sql("begin; select pg_advisory_xact_lock_shared(ledger.append_lock())")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let appended = meaning(append(&mut other, head, losses, MAX_AHEAD, entries).await);
+    sqlx::raw_sql("rollback").execute(&mut connection).await.unwrap();
+    (connection, format!("{} {appended:?}", code == "55P03"))
+}
+
 /// What `PostgreSQL` says.
 async fn real(ledger: &TestLedger, connection: PgConnection, step: &Step) -> (PgConnection, String) {
     let mut connection = connection;
@@ -149,21 +173,9 @@ async fn real(ledger: &TestLedger, connection: PgConnection, step: &Step) -> (Pg
             String::new()
         }
         Step::Lock(head, entries) => {
-            let turn = Turn::open(connection).await.unwrap();
-            let mut other = ledger.connection().await;
-            sqlx::raw_sql("set lock_timeout = '20ms'").execute(&mut other).await.unwrap();
-            let losses = read_losses(&mut other).await.unwrap();
-            let waits = append(&mut other, *head, losses, MAX_AHEAD, &records(entries)).await;
-            let code = waits.unwrap_err().as_database_error().unwrap().code().unwrap().into_owned();
-            connection = turn.end().await.unwrap();
-            // A shared lock keeps no append out.
-            sqlx::raw_sql("begin; select pg_advisory_xact_lock_shared(ledger.append_lock())")
-                .execute(&mut connection)
-                .await
-                .unwrap();
-            let appended = meaning(append(&mut other, *head, losses, MAX_AHEAD, &records(entries)).await);
-            sqlx::raw_sql("rollback").execute(&mut connection).await.unwrap();
-            format!("{} {appended:?}", code == "55P03")
+            let (back, said) = real_lock(ledger, connection, *head, &records(entries)).await;
+            connection = back;
+            said
         }
     };
     (connection, said)

@@ -12,10 +12,6 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 use sqlx::{Connection, PgConnection};
 
-use vtid_ledger::domain::record::LedgerId;
-use vtid_ledger::log::connect::{options, pool};
-use vtid_ledger::log::schema::ledger_id;
-
 use super::nats::{NatsFlavor, TestNats, nats};
 use super::postgres::{TestDatabase, database};
 use super::{eventually, program};
@@ -58,12 +54,6 @@ impl Platform {
     /// A connection as the database's owner.
     pub(crate) async fn connection(&self) -> PgConnection {
         PgConnection::connect(self.database.url()).await.unwrap()
-    }
-
-    /// Which ledger it is.
-    pub(crate) async fn ledger_id(&self) -> LedgerId {
-        let pool = pool(options(self.database.url(), "test").unwrap(), 1);
-        ledger_id(&pool).await.unwrap()
     }
 
     /// How many messages the ledger's stream holds.
