@@ -213,6 +213,48 @@ async fn check_names_each_difference() {
     assert_eq!(log_after(platform.database.url(), Cursor::Start).await, log);
 }
 
+/// A foreign message took a sequence while the ledger's own were under way behind it; then the ledger lost those.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_foreign_message_does_not_hide_that_history_was_lost() {
+    let mut platform = platform_on(NatsFlavor::Current).await;
+    let mut service = platform.serve().await;
+    for n in 0..3 {
+        service.create(some_task(&format!("kept {n}"))).await.expect(200);
+    }
+    assert_stream_is_the_log(platform.database.url(), &platform.nats.url()).await;
+    let copy = platform.database.copy().await;
+    platform.nats.stop().await;
+    for n in 0..3 {
+        // It has to find the database again first.
+        eventually("it is written", async || {
+            let answer = service.create(some_task(&format!("lost {n}"))).await;
+            (answer.status == 200).then_some(())
+        })
+        .await;
+    }
+    service.kill();
+    platform.nats.start().await;
+    let log = log_after(platform.database.url(), Cursor::Start).await;
+    jetstream_of(&platform).await.publish(SUBJECT, "foreign".into()).await.unwrap().await.unwrap();
+    publish(&platform, &log, &log[4].event.id.to_string(), 5, "{}".to_owned()).await;
+    publish(&platform, &log, &log[5].event.id.to_string(), 6, "{}".to_owned()).await;
+    // Nothing is lost yet.
+    let before = platform.serve().await;
+    eventually("the foreign message is named", async || {
+        let ready = before.get("/readyz").await.body;
+        ready["degraded"].to_string().contains("at sequence 4 is not the ledger's").then_some(())
+    })
+    .await;
+    before.create(some_task("goes on")).await.expect(200);
+    drop(before);
+
+    platform.database.put_back(&copy).await;
+    let after = platform.serve().await;
+    let held = after.create(some_task("would be given out again")).await.expect(503);
+    assert_eq!(held.body["code"], "ledger_behind", "{held:?}");
+    assert_eq!(log_after(platform.database.url(), Cursor::Start).await, log[..3]);
+}
+
 /// A stream that somebody made by hand, and from which messages can be deleted: each is named, and a rebuild makes it
 /// what it must be.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

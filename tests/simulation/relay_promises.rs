@@ -59,10 +59,23 @@ impl RelayWorld {
             match found {
                 Found::Ours(id) if self.log.holds(position, *id) => {}
                 Found::Ours(_) => return State::LedgerBehind { position },
-                Found::Foreign | Found::Nothing => return State::Stopped { sequence: position },
+                Found::Foreign | Found::Nothing => return self.lost_behind(position),
             }
         }
         State::Following
+    }
+
+    /// A foreign message stops them there, unless the last event behind it is one that the log no longer has.
+    fn lost_behind(&self, foreign: Position) -> State {
+        let behind =
+            (1..).map(at).zip(&self.stream.messages).skip_while(|(position, _)| *position <= foreign);
+        let last = behind.filter(|(_, found)| matches!(found, Found::Ours(_))).last();
+        match last {
+            Some((position, Found::Ours(id))) if !self.log.holds(position, *id) => {
+                State::LedgerBehind { position }
+            }
+            _ => State::Stopped { sequence: foreign },
+        }
     }
 
     /// Stream and log are the same, and every relay knows it.

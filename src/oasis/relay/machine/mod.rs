@@ -13,6 +13,7 @@
 //! after it is published again, or read. Whatever surprises leads back through `Opening` and `Reading`: the one path
 //! on which a start, a reconnect, a lost acknowledgement and another relay's messages are all settled.
 
+mod behind;
 mod following;
 mod opening;
 mod reading;
@@ -88,9 +89,23 @@ struct Reading {
     ask: Position,
     /// What has come and was not compared yet.
     found: BTreeMap<Position, Found>,
-    /// Whether the log was asked about the message at `cursor`.
+    /// Whether the log was asked about the message at `cursor`, or behind a foreign one.
     log_asked: bool,
     deadline: Millis,
+    /// A message that is not the ledger's was found: what stands behind it is looked at before the relay stops there.
+    foreign: Option<Foreign>,
+}
+
+/// The look behind a foreign message, from the stream's end back to the last event of the ledger: if the log has that one,
+/// it has lost nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Foreign {
+    /// The first foreign message.
+    sequence: Position,
+    /// Which message is read now.
+    looks_at: Position,
+    /// How many more may be.
+    left: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -117,6 +117,7 @@ impl Machine {
             ask: cursor,
             found: BTreeMap::new(),
             log_asked: false,
+            foreign: None,
             deadline: now + self.limits.answer_ms,
         });
         self.compare(now, out);

@@ -29,6 +29,12 @@ impl Machine {
     ) {
         let deadline = now + self.limits.answer_ms;
         let Phase::Reading(reading) = &mut self.phase else { return };
+        if let Some(foreign) = reading.foreign {
+            if generation == self.generation && position == foreign.looks_at && !reading.log_asked {
+                self.read_behind(now, foreign, found, out);
+            }
+            return;
+        }
         if generation != self.generation || position < reading.cursor || position >= reading.ask {
             return;
         }
@@ -46,6 +52,9 @@ impl Machine {
         out: &mut Vec<Output>,
     ) {
         let Phase::Reading(reading) = &mut self.phase else { return };
+        if let Some(foreign) = reading.foreign {
+            return self.log_says_behind(now, foreign, (generation, position, holds), out);
+        }
         let asked = reading.log_asked && reading.cursor == position;
         let Some(Found::Ours(id)) = reading.found.get(&position).copied() else { return };
         if generation != self.generation || !asked {
@@ -67,6 +76,9 @@ impl Machine {
     pub(super) fn compare(&mut self, now: Millis, out: &mut Vec<Output>) {
         loop {
             let Phase::Reading(reading) = &mut self.phase else { return };
+            if reading.foreign.is_some() {
+                return;
+            }
             if reading.cursor > reading.last {
                 self.follow_on(now, out);
                 return;
@@ -83,7 +95,7 @@ impl Machine {
                     self.ask_log(position, id, deadline, out);
                     break;
                 }
-                Verdict::Foreign => return self.stop(now, position),
+                Verdict::Foreign => return self.look_behind(now, position, out),
                 Verdict::Lost => {
                     self.look = Look::Back;
                     return self.failed(now);
@@ -117,7 +129,7 @@ impl Machine {
         }
     }
 
-    fn ask_log(&mut self, position: Position, id: Uuid, deadline: Millis, out: &mut Vec<Output>) {
+    pub(super) fn ask_log(&mut self, position: Position, id: Uuid, deadline: Millis, out: &mut Vec<Output>) {
         if let Phase::Reading(reading) = &mut self.phase {
             reading.log_asked = true;
             reading.deadline = deadline;
