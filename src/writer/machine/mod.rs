@@ -16,6 +16,7 @@ mod cache;
 mod group;
 mod io;
 mod turn;
+mod turning;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ use crate::writer::answer::WriteError;
 use cache::Cache;
 use group::{Decided, Knowledge, Pending, Verdict, decide_group, unsent, wanted};
 pub use io::{Alarm, Attempt, Closing, Failure, Input, Now, Output, Submitted, Ticket};
-use turn::{Turning, Unsettled};
+use turning::{Turning, Unsettled};
 
 /// How much the writer takes on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
