@@ -94,8 +94,14 @@ impl Behind {
     async fn goes_on(&self) {
         for service in &self.services {
             eventually("writes go on", async || (create(service).await.0 == 200).then_some(())).await;
+            let mut told = Vec::new();
             eventually("nothing is degraded any more", async || {
-                (service.get("/readyz").await.body["degraded"] == serde_json::json!([])).then_some(())
+                let degraded = service.get("/readyz").await.body["degraded"].clone();
+                if told.last() != Some(&degraded) {
+                    eprintln!("degraded: {degraded}");
+                    told.push(degraded);
+                }
+                (told.last() == Some(&serde_json::json!([]))).then_some(())
             })
             .await;
         }

@@ -219,6 +219,7 @@ impl CursorMachine {
 
     fn loaded(&mut self, folded_to: Option<Cursor>, cursor: Cursor) -> Vec<Output> {
         let moved = cursor.position() != self.status.position;
+        let further = cursor.position() > self.status.position;
         self.status.position = cursor.position();
         match self.status.state {
             ProjectorState::Starting | ProjectorState::Superseded { .. } => {
@@ -228,6 +229,8 @@ impl CursorMachine {
             ProjectorState::Unavailable { .. } if moved || !self.apply_failed => {
                 self.status.state = ProjectorState::Following;
             }
+            // Another projector has found its way on from where the database stands.
+            ProjectorState::OtherPast { .. } if further => self.status.state = ProjectorState::Following,
             // What is wrong stays told until a batch has gone in.
             _ => {}
         }

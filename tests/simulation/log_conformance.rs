@@ -107,6 +107,7 @@ async fn real_lock(
     let waits = append(&mut other, head, losses, MAX_AHEAD, entries).await;
     let code = waits.unwrap_err().as_database_error().unwrap().code().unwrap().into_owned();
     let mut connection = turn.end().await.unwrap();
+    sqlx::raw_sql("set lock_timeout = 0").execute(&mut other).await.unwrap();
     // A shared lock keeps no append out.
     sqlx::raw_sql("begin; select pg_advisory_xact_lock_shared(ledger.append_lock())")
         .execute(&mut connection)

@@ -98,6 +98,19 @@ fn an_event_that_the_log_has_lost_asks_for_the_hold_until_that_is_settled() {
 }
 
 #[test]
+fn a_lost_event_is_no_trouble_any_more_once_another_projector_goes_on() {
+    let mut machine = has_read(2);
+    machine.handle(NOW, Input::OtherPast(at(5)));
+    machine.handle(NOW, Input::HoldSettled);
+    machine.handle(NOW, Input::Woken);
+    machine.handle(NOW, Input::Loaded(at(2)));
+    assert_eq!(machine.status().state, ProjectorState::OtherPast { position: Position::new(5) });
+    assert_eq!(machine.handle(NOW, Input::Idle), [Output::Load]);
+    machine.handle(NOW, Input::Loaded(at(3)));
+    assert_eq!(machine.status().state, ProjectorState::Following);
+}
+
+#[test]
 fn an_unreadable_event_stops_it_once_those_before_are_in() {
     let mut machine = has_read(4);
     let unreadable = || Input::Unreadable { position: Position::new(6), reason: "odd".to_owned() };
