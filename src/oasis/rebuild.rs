@@ -50,7 +50,7 @@ pub enum RebuildError {
 /// # Errors
 /// [`RebuildError`].
 pub async fn remake(site: &Site) -> Result<(), RebuildError> {
-    let context = stream::context(site.client.clone());
+    let context = stream::patient_context(site.client.clone());
     match context.delete_stream(site.stream.name.to_string()).await {
         Ok(_) => {}
         Err(error) => match error.kind() {

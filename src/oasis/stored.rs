@@ -92,7 +92,7 @@ impl StoredStream {
     /// # Errors
     /// [`StoredError`].
     pub async fn open(client: Client, name: &StreamName) -> Result<Self, StoredError> {
-        let context: Context = stream::context(client);
+        let context: Context = stream::patient_context(client);
         let opened = context.get_stream(name.to_string()).await;
         let stream = opened.map_err(|error| match error.kind() {
             jetstream::context::GetStreamErrorKind::JetStream(told)

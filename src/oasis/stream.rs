@@ -19,6 +19,8 @@ pub const DEFAULT_NAME: &str = "OASIS_VTID_LEDGER";
 const DUPLICATE_WINDOW: Duration = Duration::from_millis(100);
 /// `JetStream`'s answer to a request of its API takes this long at most.
 const API_TIMEOUT: Duration = Duration::from_secs(2);
+/// And this long where a person waits for it.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A stream's name: letters, digits, `_` and `-`, 100 at most.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,6 +193,14 @@ struct InfoState {
 pub fn context(client: Client) -> Context {
     let mut context = jetstream::new(client);
     context.set_timeout(API_TIMEOUT);
+    context
+}
+
+/// As [`context`], for commands that an operator waits for: a busy server may take a while to delete or make a stream.
+#[must_use]
+pub fn patient_context(client: Client) -> Context {
+    let mut context = jetstream::new(client);
+    context.set_timeout(COMMAND_TIMEOUT);
     context
 }
 

@@ -44,7 +44,7 @@ pub(super) async fn run(site: &Site, out: &mut impl Write) -> Result<(), OasisFa
             "the ledger's last {unpublished} events, up to position {head}, are not published yet"
         )?;
     }
-    match stream::info(&stream::context(site.client.clone()), &site.stream).await {
+    match stream::info(&stream::patient_context(site.client.clone()), &site.stream).await {
         Err(error @ StreamError::Differs { .. }) => {
             writeln!(out, "{error}")?;
             Err(OasisFailure::Different(tally.different))
