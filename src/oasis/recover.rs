@@ -105,7 +105,7 @@ impl From<sqlx::Error> for RecoverError {
     }
 }
 
-/// Compares `stream` with the log after `agreed`; `each` is told of everything there, with how many sequences there are
+/// Compares `stream` with the log after `after`; `each` is told of everything there, with how many sequences there are
 /// to look at.
 ///
 /// # Errors
@@ -113,11 +113,11 @@ impl From<sqlx::Error> for RecoverError {
 pub async fn survey(
     site: &Site,
     stream: &StoredStream,
-    agreed: Position,
+    after: Position,
     mut each: impl FnMut(&Compared, u64),
 ) -> Result<Survey, ScanError> {
-    let total = stream.last().get() - agreed.get();
-    let mut scan = Scan::begin(stream, site.pool.clone(), site.ledger, agreed).await?;
+    let total = stream.last().get().saturating_sub(after.get());
+    let mut scan = Scan::begin(stream, site.pool.clone(), site.ledger, after).await?;
     let mut tally = Tally::default();
     loop {
         let batch = scan.next().await?;

@@ -10,22 +10,25 @@ use crate::oasis::scan::agreed;
 use crate::oasis::stored::StoredStream;
 use crate::progress::Progress;
 
-/// Prints where the stream differs from the log after `agreed`, and tells how it stands.
+/// Prints where the stream differs from the log after `after`, and tells how they stand.
 pub(super) async fn list(
     site: &Site,
     stream: &StoredStream,
-    agreed: Position,
+    after: Position,
     out: &mut impl Write,
 ) -> Result<Survey, OasisFailure> {
     let mut progress = Progress::new("messages");
     let mut printed = Ok(());
-    let mut looked = 0;
-    let surveyed = survey(site, stream, agreed, |compared, total| {
+    let (mut looked, mut different) = (0, 0);
+    let surveyed = survey(site, stream, after, |compared, total| {
         looked += 1;
-        if !matches!(compared.verdict, Verdict::Same) && printed.is_ok() {
-            printed = progress.println(|| writeln!(out, "{compared}"));
+        if compared.verdict != Verdict::Same {
+            different += 1;
+            if printed.is_ok() {
+                printed = progress.println(|| writeln!(out, "{compared}"));
+            }
         }
-        progress.tell(looked, total, "");
+        progress.tell(looked, total, &format!("{different} different"));
     })
     .await?;
     printed?;
