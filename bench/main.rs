@@ -146,7 +146,7 @@ async fn measure(settings: &Settings, servers: &Servers) -> Result<String, Bench
 async fn warm_up(service: &Service) -> Result<(String, u32), BenchError> {
     wrk::run(service.base(), Load::Create, MANY, Duration::from_secs(3)).await?;
     let body = r#"{"taskFamily":"DEPLOY","taskType":"service","description":"the last","tenant":"system"}"#;
-    let client = reqwest::Client::builder().no_proxy().build()?;
+    let client = vtid_ledger::fetch::client().no_proxy().build()?;
     let request = client.post(format!("{}/vtid/create", service.base()));
     let answer = request.header("content-type", "application/json").body(body).send().await?;
     let answer: serde_json::Value = answer.json().await?;

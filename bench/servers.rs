@@ -100,6 +100,7 @@ impl Service {
             .env_clear()
             .env("DATABASE_URL", servers.ledger_url())
             .env("NATS_URL", servers.nats_url())
+            .env("AUTH", "off")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log.try_clone().map_err(fault)?)
@@ -122,7 +123,7 @@ impl Service {
     }
 
     async fn until_ready(&mut self) -> Result<(), BenchError> {
-        let client = reqwest::Client::builder().no_proxy().build()?;
+        let client = vtid_ledger::fetch::client().no_proxy().build()?;
         let deadline = Instant::now() + READY_PATIENCE;
         loop {
             let answer = client.get(format!("{}/readyz", self.base)).send().await;

@@ -9,12 +9,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::Auth;
+use crate::auth::settings::AuthSettings;
 use crate::clock::Clock;
 use crate::config::TuningArgs;
 use crate::database::{self, DatabaseError};
 use crate::health::{Watched, watch_over};
 use crate::http::ready::Readiness;
-use crate::http::{Api, App as HttpApp, HttpLimits, serve};
+use crate::http::{Api, App as HttpApp, HttpLimits, MalformedOrigin, serve};
 use crate::log::connect::pool;
 use crate::log::{EventLog, listen, schema};
 use crate::oasis::connect::{Nats, NatsArgs, NatsSettingError};
@@ -49,6 +51,8 @@ pub struct AppOptions {
     pub stream: StreamArgs,
     /// Where to serve HTTP; port 0 takes any.
     pub listen: SocketAddr,
+    /// Who may call.
+    pub auth: AuthSettings,
     /// Everything else.
     pub tuning: TuningArgs,
 }
@@ -62,6 +66,12 @@ pub enum StartError {
     /// NATS can't ever be reached so.
     #[error(transparent)]
     Nats(#[from] NatsSettingError),
+    /// Keys can't ever be fetched so.
+    #[error("keys can't be fetched: {0}")]
+    Keys(#[from] reqwest::Error),
+    /// The origins whose pages may read answers.
+    #[error("CORS_ORIGINS: {0}")]
+    Origins(#[from] MalformedOrigin),
     /// The port is in use, or may not be taken.
     #[error("can't listen on {address}: {error} (another address: --listen ADDRESS:PORT)")]
     Listen {
@@ -92,7 +102,8 @@ impl App {
     /// # Errors
     /// [`StartError`], naming what stands in the way.
     pub async fn start(options: AppOptions, clock: Clock) -> Result<Self, StartError> {
-        let AppOptions { database_url, nats, stream, listen: address, tuning } = options;
+        let AppOptions { database_url, nats, stream, listen: address, auth, tuning } = options;
+        let origins = tuning.origins()?;
         let nats = Nats::connect(&nats, "vtid-ledger").await?;
         let database = database::options(&database_url, "vtid-ledger")?;
         database::check(&database_url, &database).await?;
@@ -129,8 +140,10 @@ impl App {
         let (projector, projected) = Projector::new(log.clone(), &database);
         let (handle, writer_status, writer) =
             writer::spawn(writer_options, clock.clone(), log.clone(), stop_writer.clone());
+        let auth = Arc::new(Auth::start(auth, clock.clone(), stop_http.clone())?);
         let watched = Watched {
             pool: pool(database, 1),
+            keys: auth.keys(),
             clock: clock.clone(),
             writer: writer_status,
             projector: projected.clone(),
@@ -142,14 +155,9 @@ impl App {
             tokio::spawn(listen::listen(log, followers, stop_followers.clone())),
             tokio::spawn(watch_over(watched, told, stop_http.clone())),
         ];
-        let limits = HttpLimits {
-            connections_max: tuning.http_connections as usize,
-            requests_max: tuning.http_requests as usize,
-            shutdown_grace: HTTP_GRACE,
-            ..HttpLimits::default()
-        };
+        let limits = http_limits(&tuning);
         let reader = Reader::new(readers, projected, &handle);
-        let api = Api { writer: handle, reader, clock, readiness: readiness.clone(), limits };
+        let api = Api { writer: handle, reader, clock, readiness: readiness.clone(), auth, limits, origins };
         let http = tokio::spawn(serve(listener, HttpApp::new(api), stop_http.clone()));
         Ok(Self {
             address,
@@ -197,6 +205,16 @@ impl App {
             ended("a follower", follower, PART_GRACE / 4).await;
         }
         tracing::info!("stopped");
+    }
+}
+
+fn http_limits(tuning: &TuningArgs) -> HttpLimits {
+    HttpLimits {
+        connections_max: tuning.http_connections as usize,
+        requests_max: tuning.http_requests as usize,
+        rate: tuning.rate_limit(),
+        shutdown_grace: HTTP_GRACE,
+        ..HttpLimits::default()
     }
 }
 

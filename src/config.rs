@@ -5,10 +5,13 @@
 )]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::Args;
 
+use crate::auth::settings::AuthSettingError;
+use crate::http::{MalformedOrigin, RateLimit, WebOrigin};
 use crate::telemetry::LogFormat;
 
 /// A setting is missing or can't be used.
@@ -17,6 +20,9 @@ pub enum ConfigError {
     /// Not given.
     #[error("{0} is not set")]
     Missing(&'static str),
+    /// Who may call.
+    #[error(transparent)]
+    Auth(#[from] AuthSettingError),
 }
 
 /// How to reach `PostgreSQL`.
@@ -85,6 +91,17 @@ pub struct TuningArgs {
     /// How many requests may be under way
     #[arg(long, env = "HTTP_REQUESTS", default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub http_requests: u32,
+    /// How many requests a second one caller may make, in this process: a token's sub, or without tokens an address
+    /// [default: any number]
+    #[arg(long, env = "RATE_LIMIT_PER_S", value_name = "REQUESTS")]
+    pub rate_limit_per_s: Option<NonZeroU32>,
+    /// How many requests a caller may make at once after a rest [default: as many as in a second]
+    #[arg(long, env = "RATE_LIMIT_BURST", value_name = "REQUESTS", requires = "rate_limit_per_s")]
+    pub rate_limit_burst: Option<NonZeroU32>,
+    /// The origins whose pages may read answers (CORS), such as https://app.example.org,http://localhost:3000
+    /// [default: none]
+    #[arg(long, env = "CORS_ORIGINS", value_name = "ORIGINS")]
+    pub cors_origins: Option<String>,
 }
 
 impl TuningArgs {
@@ -98,6 +115,22 @@ impl TuningArgs {
     #[must_use]
     pub fn database_timeout(&self) -> Duration {
         Duration::from_millis(self.database_timeout_ms)
+    }
+
+    /// How often one caller may ask, if that is limited.
+    #[must_use]
+    pub fn rate_limit(&self) -> Option<RateLimit> {
+        let per_second = self.rate_limit_per_s?;
+        Some(RateLimit { per_second, burst: self.rate_limit_burst.unwrap_or(per_second) })
+    }
+
+    /// The origins whose pages may read answers.
+    ///
+    /// # Errors
+    /// [`MalformedOrigin`]
+    pub fn origins(&self) -> Result<Vec<WebOrigin>, MalformedOrigin> {
+        let listed = self.cors_origins.as_deref().unwrap_or_default();
+        listed.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(WebOrigin::parse).collect()
     }
 
     /// How far ahead of the database's clock an event's time may lie.

@@ -6,6 +6,7 @@ use sqlx::PgPool;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::jwks;
 use crate::clock::Clock;
 use crate::domain::position::Position;
 use crate::http::ready::{FollowerProgress, Obstacle, Readiness};
@@ -25,6 +26,8 @@ pub struct Watched {
     pub pool: PgPool,
     /// The time of day.
     pub clock: Clock,
+    /// The keys that tokens are checked with, if any are fetched.
+    pub keys: Option<jwks::Watch>,
     /// The writer.
     pub writer: watch::Receiver<WriterStatus>,
     /// The projector.
@@ -76,7 +79,8 @@ impl Watched {
         let hold = probe.and_then(|probe| probe.hold);
         let hold = hold.map(|hold| format!("ledger_behind: {}; writes are on hold", hold.reason));
         let told = |(name, error): (&str, Option<String>)| error.map(|error| format!("{name}: {error}"));
-        let degraded = names.into_iter().zip(errors).filter_map(told).chain(hold).collect();
+        let degraded = names.into_iter().zip(errors).filter_map(told).chain(hold);
+        let degraded = degraded.chain(self.keys.as_ref().and_then(jwks::Watch::trouble)).collect();
         Readiness { obstacle, head, followers, degraded }
     }
 

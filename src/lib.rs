@@ -1,12 +1,14 @@
 //! The VTID ledger: one ordered log of events in `PostgreSQL`, and followers of it.
 
 pub mod app;
+pub mod auth;
 pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod database;
 pub mod dev;
 pub mod domain;
+pub mod fetch;
 pub mod health;
 pub mod http;
 pub mod log;

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use vtid_ledger::commands::{dev, migrate, oasis, projection, run, serve};
+use vtid_ledger::clock::Clock;
+use vtid_ledger::commands::{dev, migrate, oasis, projection, run, serve, token};
 use vtid_ledger::dev::{GuardArgs, guard_main};
 
 /// The VTID ledger: numbered tasks, an immutable event log in PostgreSQL, OASIS events on NATS JetStream
@@ -19,6 +20,7 @@ enum Command {
     Dev(dev::DevArgs),
     Serve(serve::ServeArgs),
     Migrate(migrate::MigrateArgs),
+    Token(token::TokenArgs),
     Projection(projection::ProjectionCommand),
     /// Look at the OASIS events on JetStream, compare them with the ledger, put back what one of them lost
     #[command(subcommand)]
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Command::Dev(args) => run(dev::run(args)),
         Command::Serve(args) => run(serve::run(args)),
         Command::Migrate(args) => run(migrate::run(args)),
+        Command::Token(args) => run(async { token::run(args, &Clock::system()) }),
         Command::Projection(command) => run(projection::run(command)),
         Command::Oasis(command) => run(oasis::run(command)),
         Command::Guard(args) => guard_main(&args),

@@ -18,6 +18,8 @@ async fn run(arguments: &[&str], settings: &[(&str, &str)]) -> Output {
     let output = Command::new(program())
         .args(arguments)
         .env_clear()
+        // Settings that say otherwise go first.
+        .env("AUTH", "off")
         .envs(settings.iter().copied())
         .stdin(Stdio::null())
         .kill_on_drop(true)
@@ -61,6 +63,18 @@ async fn serve_names_the_setting_that_is_missing_or_bad() {
     for bad in ["not an address", "nats://", "127.0.0.1:4222,:::"] {
         assert_refused(&any, &[("DATABASE_URL", database), ("NATS_URL", bad)], &["NATS_URL"]).await;
     }
+    for (who_may_call, named) in [
+        (&[("AUTH", "")][..], &["JWT_SECRET", "JWKS_URL", "AUTH=off"][..]),
+        (&[("AUTH", "on")], &["AUTH=", "off"]),
+        (&[("JWT_SECRET", "secret")], &["AUTH=off", "JWT_SECRET"]),
+        (&[("AUTH", ""), ("JWT_SECRET", "secret")], &["JWT_SECRET", "32 bytes"]),
+        (&[("AUTH", ""), ("JWKS_URL", "nonsense")], &["JWKS_URL", "http"]),
+        (&[("AUTH", ""), ("JWT_AUDIENCE", "me")], &["JWT_SECRET", "JWKS_URL"]),
+        (&[("CORS_ORIGINS", "*")], &["CORS_ORIGINS", "https://app.example.org"]),
+    ] {
+        let settings = [&[("DATABASE_URL", database), ("NATS_URL", &nats)], who_may_call].concat();
+        assert_refused(&any, &settings, named).await;
+    }
     let missing = [("DATABASE_URL", database), ("NATS_URL", &nats), ("NATS_CREDENTIALS", "/nowhere.creds")];
     assert_refused(&any, &missing, &["NATS_CREDENTIALS", "/nowhere.creds"]).await;
 }
@@ -101,7 +115,8 @@ async fn serve_refuses_an_unmigrated_database_and_migrate_makes_it_good() {
 /// `serve` with these settings alone, once it takes writes.
 async fn serve(settings: &[(&str, &str)]) -> Service {
     let mut command = std::process::Command::new(program());
-    command.args(["serve", "--listen", "127.0.0.1:0"]).env_clear().envs(settings.iter().copied());
+    command.args(["serve", "--listen", "127.0.0.1:0"]).env_clear().env("AUTH", "off");
+    command.envs(settings.iter().copied());
     let service = Service::start(command);
     eventually("the ledger is ready", async || {
         (service.get("/readyz").await.status.as_u16() == 200).then_some(())
@@ -155,7 +170,7 @@ async fn help_names_every_default() {
     let dev =
         ["[default: 127.0.0.1:8080]", "[default: .vtid]", "[default: OASIS_VTID_LEDGER]", "[default: 4096]"];
     let tail = ["[default: oasis.*.vtid-ledger.*]", "[default: OASIS_VTID_LEDGER]", "[default: .vtid]"];
-    let cases: [(&[&str], &[&str]); 9] = [
+    let cases: [(&[&str], &[&str]); 10] = [
         (&["serve"], &serve),
         (&["serve"], &further),
         (&["serve"], &tuning),
@@ -164,7 +179,8 @@ async fn help_names_every_default() {
         (&["projection", "status"], &["[default: .vtid]"]),
         (&["projection", "rebuild"], &["[default: .vtid]", "<NAME>", "--restart"]),
         (&["oasis", "tail"], &tail),
-        (&[], &["serve", "dev", "migrate", "projection", "oasis"]),
+        (&["token"], &["[default: 1h]", "[env: JWT_SECRET]", "--role", "--tenant", "--sub"]),
+        (&[], &["serve", "dev", "migrate", "token", "projection", "oasis"]),
     ];
     for (command, named) in cases {
         let told = printed(&[command, &["--help"]].concat(), &[]).await;
@@ -175,8 +191,8 @@ async fn help_names_every_default() {
         assert!(!told.contains("guard"), "{told}");
     }
     // An address may hold a password: help does not show it.
-    let secret = [("DATABASE_URL", "postgres://secret"), ("NATS_URL", "nats://secret")];
-    assert!(!printed(&["serve", "--help"], &secret).await.contains("secret"));
+    let secret = [("DATABASE_URL", "postgres://hush"), ("NATS_URL", "nats://hush"), ("JWT_SECRET", "hush")];
+    assert!(!printed(&["serve", "--help"], &secret).await.contains("hush"));
 }
 
 #[tokio::test]

@@ -72,7 +72,7 @@ fn run(requests: &[Request]) -> (Vec<Recorded>, States) {
         (Vec::new(), States::default(), Numbering::default(), Vec::new());
     for (n, request) in (0u64..).zip(requests) {
         let Some(command) = command(request, &made) else { continue };
-        let Ok(events) = decide(&states, &command.action) else { continue };
+        let Ok(events) = decide(&states, &command.origin.actor, &command.action) else { continue };
         let time = Timestamp::from_millis(1_767_225_600_000 + i64::try_from(n).unwrap() * 777);
         let vtid = match command.action {
             Action::Create(_) => numbering.give_out(time),

@@ -182,15 +182,7 @@ async fn readyz_is_503_while_the_log_holds_an_event_that_this_version_does_not_k
     let platform = platform().await;
     let service = platform.serve().await;
     service.create(some_task("known")).await.expect(200);
-    sqlx::query(
-        "insert into ledger.event (position, event_id, vtid, version, type, tenant, actor, actor_role, recorded_at, body)
-         select 2, gen_random_uuid(), vtid, 2, 'vtid-moved', tenant, actor, actor_role, recorded_at,
-                replace(replace(body, 'vtid-created', 'vtid-moved'), '\"position\":\"1\"', '\"position\":\"2\"')
-         from ledger.event where position = 1",
-    )
-    .execute(&mut platform.connection().await)
-    .await
-    .unwrap();
+    platform.append_unknown_event().await;
     let answer = eventually("readyz is 503", async || {
         let ready = service.get("/readyz").await;
         (ready.status == StatusCode::SERVICE_UNAVAILABLE).then_some(ready)

@@ -10,6 +10,7 @@ mod dev_crash;
 mod dev_servers;
 mod domain;
 mod http;
+mod identity;
 mod ledger_behind;
 mod list;
 mod log;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::app::{App, AppOptions, StartError};
+use crate::auth::settings::{AuthArgs, AuthSettingError, AuthSettings};
 use crate::clock::Clock;
 use crate::config::{LogArgs, TuningArgs};
 use crate::database::{self, DatabaseError};
@@ -17,7 +18,7 @@ use crate::telemetry::{self, LogFormat, TelemetryError};
 /// The database in the private cluster.
 const DATABASE: &str = "vtid_ledger";
 
-/// Run the ledger with a private PostgreSQL and NATS; no token is needed
+/// Run the ledger with a private PostgreSQL and NATS; no token is needed, unless a secret or keys are given
 #[derive(Debug, Args)]
 pub struct DevArgs {
     /// The address to serve HTTP on
@@ -28,6 +29,8 @@ pub struct DevArgs {
     data: PathBuf,
     #[command(flatten)]
     stream: StreamArgs,
+    #[command(flatten)]
+    auth: AuthArgs,
     #[command(flatten)]
     tuning: TuningArgs,
     #[command(flatten)]
@@ -40,6 +43,9 @@ pub enum DevFailure {
     /// The private servers.
     #[error(transparent)]
     Servers(#[from] DevError),
+    /// Who may call.
+    #[error(transparent)]
+    Auth(#[from] AuthSettingError),
     /// The log's settings.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
@@ -63,13 +69,14 @@ pub enum DevFailure {
 /// [`DevFailure`]; what had been started is stopped.
 pub async fn run(args: DevArgs) -> Result<(), DevFailure> {
     telemetry::init(args.log.format.unwrap_or(LogFormat::Pretty), &args.log.filter)?;
+    let auth = args.auth.settings_or_open()?;
     let servers = DevServers::start(&args.data, &std::env::current_exe()?).await?;
-    let ran = run_on(&servers, args).await;
+    let ran = run_on(&servers, args, auth).await;
     servers.stop().await?;
     ran
 }
 
-async fn run_on(servers: &DevServers, args: DevArgs) -> Result<(), DevFailure> {
+async fn run_on(servers: &DevServers, args: DevArgs, auth: AuthSettings) -> Result<(), DevFailure> {
     servers.postgres.create_database_if_missing(DATABASE).await?;
     let database_url = servers.postgres.url(DATABASE);
     database::migrate(&database_url).await?;
@@ -78,6 +85,7 @@ async fn run_on(servers: &DevServers, args: DevArgs) -> Result<(), DevFailure> {
         nats: NatsArgs::plain(&servers.nats.url()),
         stream: args.stream,
         listen: args.listen,
+        auth,
         tuning: args.tuning,
     };
     let app = App::start(settings, Clock::system()).await?;

@@ -5,6 +5,7 @@ pub mod migrate;
 pub mod oasis;
 pub mod projection;
 pub mod serve;
+pub mod token;
 
 use std::process::ExitCode;
 

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::app::{App, AppOptions, StartError};
+use crate::auth::settings::{AuthArgs, AuthSettings};
 use crate::clock::Clock;
 use crate::config::{ConfigError, DatabaseArgs, ListenArgs, LogArgs, TuningArgs};
 use crate::oasis::connect::NatsArgs;
@@ -20,6 +21,8 @@ pub struct ServeArgs {
     stream: StreamArgs,
     #[command(flatten)]
     listen: ListenArgs,
+    #[command(flatten)]
+    auth: AuthArgs,
     #[command(flatten)]
     tuning: TuningArgs,
     #[command(flatten)]
@@ -52,14 +55,20 @@ pub enum ServeError {
 /// [`ServeError`], naming the setting or the part that stands in the way.
 pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     telemetry::init(args.log.format.unwrap_or(LogFormat::Json), &args.log.filter)?;
+    let auth = args.auth.settings().map_err(ConfigError::from)?;
+    let open = auth == AuthSettings::Open;
     let settings = AppOptions {
         database_url: args.database.url()?.to_owned(),
         nats: args.nats,
         stream: args.stream,
         listen: args.listen.address(),
+        auth,
         tuning: args.tuning,
     };
     let app = App::start(settings, Clock::system()).await?;
-    tracing::info!(address = %app.address(), "serving; every caller may write: no token is asked for");
+    if open {
+        tracing::warn!("AUTH=off: no token is asked for, and every caller may do everything");
+    }
+    tracing::info!(address = %app.address(), "serving");
     super::run_until_told(app).await
 }

@@ -3,6 +3,7 @@
 use super::command::{Action, Change, CreateTask, ParentRef, PatchTask};
 use super::event::EventData;
 use super::metadata::{Metadata, MetadataFault};
+use super::origin::Actor;
 use super::status::Status;
 use super::task::Task;
 use super::vtid::Vtid;
@@ -16,6 +17,9 @@ pub enum Refusal {
     /// The parent that a create names does not exist.
     #[error("no task has this VTID")]
     UnknownParent,
+    /// The task is of a tenant in which this actor may not patch.
+    #[error("only tasks of your own tenant may be patched")]
+    OtherTenant,
     /// The metadata would pass a limit after the merge.
     #[error("after the merge, {0}")]
     Metadata(MetadataFault),
@@ -37,15 +41,19 @@ pub trait Known {
     fn exists(&self, vtid: Vtid) -> bool;
 }
 
-/// Decides `action` on what is known: the events to append, in order, at least one.
+/// Decides what `actor` asks for on what is known: the events to append, in order, at least one.
 ///
 /// # Errors
 /// A [`Refusal`], which holds as long as the head does not move.
-pub fn decide(known: &impl Known, action: &Action) -> Result<Vec<EventData>, Refusal> {
+pub fn decide(known: &impl Known, actor: &Actor, action: &Action) -> Result<Vec<EventData>, Refusal> {
     match action {
         Action::Create(create) => decide_create(known, create),
         Action::Patch(vtid, patch) => {
             let task = known.task(*vtid).ok_or(Refusal::TaskNotFound)?;
+            // Before anything is told of the task's state.
+            if !actor.may_patch_in(&task.tenant) {
+                return Err(Refusal::OtherTenant);
+            }
             decide_patch(task, patch).map(|data| vec![data])
         }
     }

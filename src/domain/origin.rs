@@ -53,6 +53,15 @@ impl Actor {
     pub fn anonymous() -> Self {
         Self { id: ActorId::anonymous(), role: Role::ServiceRole, tenant: None }
     }
+
+    /// Whether this actor may patch tasks of `tenant`. Every actor may create in every tenant.
+    #[must_use]
+    pub fn may_patch_in(&self, tenant: &Tenant) -> bool {
+        match self.role {
+            Role::ServiceRole | Role::Admin => true,
+            Role::Authenticated => self.tenant.as_ref() == Some(tenant),
+        }
+    }
 }
 
 /// The request id that goes through logs, events and answers: `[A-Za-z0-9._:/-]{1,128}`.
@@ -196,6 +205,21 @@ mod tests {
     fn anonymous_is_a_service_role() {
         assert_eq!(Actor::anonymous().role, Role::ServiceRole);
         assert_eq!(Actor::anonymous().id.as_str(), "anonymous");
+    }
+
+    #[test]
+    fn who_may_patch_where() {
+        let tenant = |name| Tenant::parse(name).unwrap();
+        for (role, own, other, without) in [
+            (Role::ServiceRole, true, true, true),
+            (Role::Admin, true, true, true),
+            (Role::Authenticated, true, false, false),
+        ] {
+            let actor = |tenant| Actor { role, tenant, ..Actor::anonymous() };
+            assert_eq!(actor(Some(tenant("a"))).may_patch_in(&tenant("a")), own, "{role:?}");
+            assert_eq!(actor(Some(tenant("a"))).may_patch_in(&tenant("ab")), other, "{role:?}");
+            assert_eq!(actor(None).may_patch_in(&tenant("a")), without, "{role:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! What surrounds each request: its id, its log line, the limit on how many run, and panics.
+//! What surrounds each request: its id, its log line, the limit on how many run, who calls, and panics.
 
 use std::any::Any;
 use std::future::Future;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,10 +17,15 @@ use tower::Service;
 use tracing::Instrument;
 
 use super::access_log::AccessLog;
+use super::admission::{Peer, admit};
+use super::cors::{Cors, WebOrigin};
 use super::error::{ApiError, Unavailable};
 use super::limits::HttpLimits;
+use super::rate::RateLimiter;
 use super::request_id::{self, X_REQUEST_ID};
+use super::unread::Unread;
 use super::{Api, router};
+use crate::auth::Auth;
 
 /// The HTTP API, ready to be served: cheap to clone.
 #[derive(Clone)]
@@ -29,6 +35,9 @@ pub struct App {
 
 struct Shared {
     router: Router,
+    auth: Arc<Auth>,
+    rate: RateLimiter,
+    cors: Cors,
     /// One permit for each request under way.
     places: Semaphore,
     limits: HttpLimits,
@@ -38,13 +47,19 @@ impl App {
     /// The API over its parts.
     #[must_use]
     pub fn new(api: Api) -> Self {
-        let limits = api.limits.clone();
-        Self::over(router(Arc::new(api)), limits)
+        let (auth, limits, origins) = (Arc::clone(&api.auth), api.limits.clone(), api.origins.clone());
+        Self::over(router(Arc::new(api)), auth, limits, &origins)
     }
 
-    pub(super) fn over(router: Router, limits: HttpLimits) -> Self {
+    pub(super) fn over(router: Router, auth: Arc<Auth>, limits: HttpLimits, origins: &[WebOrigin]) -> Self {
         let places = Semaphore::new(limits.requests_max);
-        Self { shared: Arc::new(Shared { router, places, limits }) }
+        let (rate, cors) = (RateLimiter::new(limits.rate), Cors::new(origins));
+        Self { shared: Arc::new(Shared { router, auth, rate, cors, places, limits }) }
+    }
+
+    /// For the requests of one connection.
+    pub(super) fn for_peer(&self, peer: IpAddr) -> OfPeer {
+        OfPeer { app: self.clone(), peer: Peer(peer) }
     }
 
     pub(super) fn limits(&self) -> &HttpLimits {
@@ -58,18 +73,26 @@ impl App {
         let span = tracing::error_span!("request", request_id = id.to_str().unwrap_or_default());
         let answered = async {
             let log = AccessLog::begin(request.method().clone());
+            let (request, unread) = Unread::watch(request);
             let mut response = match self.shared.place(request.uri().path()) {
-                Ok(_place) => self.route(request).await,
+                Ok(_place) => self.shared.cors.around(request, |request| self.let_in(request)).await,
                 Err(busy) => busy.into_response(),
             };
             response.headers_mut().insert(X_REQUEST_ID, id);
+            unread.tell(&mut response);
             log.end(&response);
             response
         };
         answered.instrument(span).await
     }
 
-    /// Who calls is to be found out here, before the route is: the contract tells 401 and 429 first.
+    async fn let_in(&self, mut request: Request) -> Response {
+        match admit(&self.shared.auth, &self.shared.rate, &mut request).await {
+            Ok(()) => self.route(request).await,
+            Err(refused) => refused.into_response(),
+        }
+    }
+
     async fn route(&self, request: Request) -> Response {
         let mut router = self.shared.router.clone();
         match AssertUnwindSafe(router.call(request)).catch_unwind().await {
@@ -98,13 +121,20 @@ fn message_of(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
-impl hyper::service::Service<hyper::Request<Incoming>> for App {
+/// The API for one connection.
+pub(super) struct OfPeer {
+    app: App,
+    peer: Peer,
+}
+
+impl hyper::service::Service<hyper::Request<Incoming>> for OfPeer {
     type Response = Response;
     type Error = std::convert::Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response, Self::Error>> + Send>>;
 
     fn call(&self, request: hyper::Request<Incoming>) -> Self::Future {
-        let app = self.clone();
-        Box::pin(async move { Ok(app.answer(request.map(axum::body::Body::new)).await) })
+        let (app, mut request) = (self.app.clone(), request.map(axum::body::Body::new));
+        request.extensions_mut().insert(self.peer);
+        Box::pin(async move { Ok(app.answer(request).await) })
     }
 }

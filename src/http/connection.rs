@@ -9,13 +9,12 @@ use tokio::net::TcpStream;
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
-use super::app::App;
+use super::app::OfPeer;
 use super::limits::{HEAD_BYTES_MAX, HEADERS_MAX, HttpLimits};
 
 /// Serves requests until either side has enough. Once `stop` is cancelled, an idle connection is closed, and one
 /// with a request under way after its answer.
-pub(super) async fn run(stream: TcpStream, app: App, stop: CancellationToken) {
-    let limits = app.limits().clone();
+pub(super) async fn run(stream: TcpStream, app: OfPeer, limits: HttpLimits, stop: CancellationToken) {
     let mut stream = Box::pin(TimeoutStream::new(stream));
     stream.as_mut().set_write_timeout_pinned(Some(limits.write_stall_timeout));
     let mut connection = http1(&limits).serve_connection(TokioIo::new(stream), app);

@@ -7,16 +7,16 @@ use axum::http::header;
 use axum::response::Response;
 
 use super::error::ApiError;
+use super::origin::RequestOrigin;
 use super::reading::NoParameters;
 use super::{Api, answer, body};
 use crate::domain::command::{Action, Command};
-use crate::domain::origin::Origin;
 use crate::domain::payload::parse_create;
 
 pub(super) async fn create(
     State(api): State<Arc<Api>>,
     NoParameters: NoParameters,
-    origin: Origin,
+    RequestOrigin(origin): RequestOrigin,
     request: Request,
 ) -> Result<Response, ApiError> {
     let (head, body) = request.into_parts();

@@ -4,6 +4,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::answer;
+use crate::auth::AuthError;
+use crate::auth::verify::TokenFault;
 use crate::domain::decide::Refusal;
 use crate::domain::json::{Json, ObjectWriter};
 use crate::domain::payload::Fault;
@@ -21,6 +23,10 @@ pub(super) enum ApiError {
     InvalidVtid,
     /// 400: parameters, or the header that goes with them; with every fault.
     InvalidQuery(Vec<Fault>),
+    /// 401: it is not known who calls.
+    Unauthorized(TokenFault),
+    /// 403: this caller may not, and why.
+    Forbidden(&'static str),
     /// 404: no such task; a read also says up to which position it looked.
     VtidNotFound(Option<Position>),
     /// 404: no such route.
@@ -42,6 +48,11 @@ pub(super) enum ApiError {
     UnsupportedMediaType(&'static str),
     /// 422: the idempotency key came with another request before.
     KeyReused,
+    /// 429: the caller asks more often than it may.
+    TooManyRequests {
+        /// When the next request will be let in.
+        retry_after_seconds: u64,
+    },
     /// 503: try again.
     Unavailable(Unavailable),
     /// 500: a bug; whoever finds it logs the cause.
@@ -55,6 +66,8 @@ pub(super) enum Unavailable {
     NotWritten,
     /// A read: the database did not answer.
     NoAnswer,
+    /// The keys that tokens are checked with can't be had.
+    KeysAway,
     /// More requests are under way than this process takes; this one was not looked at.
     Busy,
     /// It may have been written.
@@ -68,7 +81,7 @@ pub(super) enum Unavailable {
 impl Unavailable {
     const fn code(self) -> &'static str {
         match self {
-            Self::NotWritten | Self::NoAnswer | Self::Busy => "unavailable",
+            Self::NotWritten | Self::NoAnswer | Self::KeysAway | Self::Busy => "unavailable",
             Self::OutcomeUnknown => "outcome_unknown",
             Self::ReadBehind => "read_behind",
             Self::LedgerBehind => "ledger_behind",
@@ -79,6 +92,7 @@ impl Unavailable {
         match self {
             Self::NotWritten => "nothing was written; try again",
             Self::NoAnswer => "the database did not answer; try again",
+            Self::KeysAway => "the keys that tokens are checked with can't be fetched; try again",
             Self::Busy => "too many requests are under way; this one was not looked at; try again",
             Self::OutcomeUnknown => "it may have been written; retry with the same Idempotency-Key",
             Self::ReadBehind => "the read table does not show the required position yet; try again",
@@ -91,7 +105,12 @@ impl Unavailable {
     /// After how many seconds it makes sense to ask again.
     const fn retry_after_seconds(self) -> &'static str {
         match self {
-            Self::NotWritten | Self::NoAnswer | Self::Busy | Self::OutcomeUnknown | Self::ReadBehind => "1",
+            Self::NotWritten
+            | Self::NoAnswer
+            | Self::KeysAway
+            | Self::Busy
+            | Self::OutcomeUnknown
+            | Self::ReadBehind => "1",
             // It waits for a person.
             Self::LedgerBehind => "30",
         }
@@ -105,6 +124,8 @@ impl ApiError {
             Self::InvalidPayload(_) => (StatusCode::BAD_REQUEST, "Invalid payload", "invalid_payload"),
             Self::InvalidVtid => (StatusCode::BAD_REQUEST, "Invalid VTID format", "invalid_vtid"),
             Self::InvalidQuery(_) => (StatusCode::BAD_REQUEST, "Invalid query", "invalid_query"),
+            Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "Unauthorized", "unauthorized"),
+            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "Forbidden", "forbidden"),
             Self::VtidNotFound(_) => (StatusCode::NOT_FOUND, "VTID not found", "vtid_not_found"),
             Self::NotFound => (StatusCode::NOT_FOUND, "Not found", "not_found"),
             Self::MethodNotAllowed => {
@@ -123,6 +144,9 @@ impl ApiError {
             Self::KeyReused => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "Idempotency key reused", "idempotency_key_reused")
             }
+            Self::TooManyRequests { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, "Too many requests", "too_many_requests")
+            }
             Self::Unavailable(why) => (StatusCode::SERVICE_UNAVAILABLE, "Unavailable", why.code()),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "Internal error", "internal_error"),
         }
@@ -134,6 +158,7 @@ impl ApiError {
                 error.raw("detail", &print_faults(faults));
             }
             Self::InvalidVtid => error.string("detail", &MalformedVtid.to_string()),
+            Self::Unauthorized(fault) => error.string("detail", &fault.to_string()),
             Self::VtidNotFound(_) => error.string("detail", "no task has this VTID"),
             Self::NotFound => error.string("detail", "no such route"),
             Self::MethodNotAllowed => error.string("detail", "the Allow header names this route's methods"),
@@ -147,8 +172,14 @@ impl ApiError {
                 });
             }
             Self::PayloadTooLarge => error.string("detail", "a body may have 256 KiB at most"),
-            Self::UnsupportedMediaType(why) => error.string("detail", why),
+            Self::Forbidden(why) | Self::UnsupportedMediaType(why) => error.string("detail", why),
             Self::KeyReused => error.string("detail", "this key was used for another request"),
+            Self::TooManyRequests { .. } => {
+                error.string(
+                    "detail",
+                    "you ask more often than you may; the Retry-After header says when to ask again",
+                );
+            }
             Self::Unavailable(why) => error.string("detail", why.detail()),
             Self::Internal => error.null("detail"),
         }
@@ -190,19 +221,41 @@ impl IntoResponse for ApiError {
         let body = error_body(error, code, |object| self.write_detail(object));
         let mut response = answer::json(status, body);
         match self {
+            Self::Unauthorized(fault) => {
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge(&fault));
+            }
+            Self::TooManyRequests { retry_after_seconds } => {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after_seconds));
+            }
             Self::Unavailable(why) => {
                 let seconds = HeaderValue::from_static(why.retry_after_seconds());
                 response.headers_mut().insert(header::RETRY_AFTER, seconds);
             }
             Self::VtidNotFound(Some(position)) => answer::show_position(&mut response, position),
-            // The body was not read to its end, so no further request can follow on this connection; a caller that
-            // is not told so might send one into its closing.
-            Self::PayloadTooLarge | Self::UnsupportedMediaType(_) | Self::RequestTimeout => {
-                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
             _ => {}
         }
         response
+    }
+}
+
+/// What a 401 says in its header (RFC 6750, 3).
+fn challenge(fault: &TokenFault) -> HeaderValue {
+    const REALM: &str = "Bearer realm=\"vtid-ledger\"";
+    let text = match fault {
+        TokenFault::Missing => None,
+        fault => {
+            answer::header_value(format!("{REALM}, error=\"invalid_token\", error_description=\"{fault}\""))
+        }
+    };
+    text.unwrap_or(HeaderValue::from_static(REALM))
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Token(fault) => Self::Unauthorized(fault),
+            AuthError::KeysAway => Self::Unavailable(Unavailable::KeysAway),
+        }
     }
 }
 
@@ -212,6 +265,7 @@ impl From<Refusal> for ApiError {
             |field: &str, fault: &Refusal| Self::InvalidPayload(vec![Fault::of_field(field, fault)]);
         match refusal {
             Refusal::TaskNotFound => Self::VtidNotFound(None),
+            Refusal::OtherTenant => Self::Forbidden("only tasks of your own tenant may be patched"),
             Refusal::UnknownParent => of_field("parentVtid", &refusal),
             Refusal::Metadata(_) => of_field("metadata", &refusal),
             Refusal::InvalidTransition { from, to } => Self::InvalidTransition { from, to },

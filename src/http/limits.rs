@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::rate::RateLimit;
+
 /// The limits; the defaults are for one process of a few cores.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpLimits {
@@ -9,6 +11,8 @@ pub struct HttpLimits {
     pub connections_max: usize,
     /// Requests at a time; further ones are answered with 503 at once. `/vtid/health` and `/readyz` don't count.
     pub requests_max: usize,
+    /// How often one caller may ask; none: as often as it likes.
+    pub rate: Option<RateLimit>,
     /// Within this time a request's head must come whole, and an idle connection its next one.
     pub head_read_timeout: Duration,
     /// Within this time a body must come whole.
@@ -27,6 +31,7 @@ impl Default for HttpLimits {
         Self {
             connections_max: 4096,
             requests_max: 1024,
+            rate: None,
             head_read_timeout: Duration::from_secs(10),
             body_read_timeout: Duration::from_secs(30),
             write_stall_timeout: Duration::from_secs(30),

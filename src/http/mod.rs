@@ -4,10 +4,12 @@
 //! ([`path`], [`query`], [`reading`], [`body`], [`origin`]) and the way out ([`answer`], [`error`]).
 
 mod access_log;
+mod admission;
 mod answer;
 mod app;
 mod body;
 mod connection;
+mod cors;
 mod create;
 mod error;
 mod get;
@@ -19,12 +21,14 @@ mod origin;
 mod patch;
 mod path;
 mod query;
+mod rate;
 mod reading;
 pub mod ready;
 mod request_id;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod unread;
 
 use std::sync::Arc;
 
@@ -34,6 +38,7 @@ use axum::routing::{self, MethodRouter};
 use tokio::sync::watch;
 use tower::util::MapResponseLayer;
 
+use crate::auth::Auth;
 use crate::clock::Clock;
 use crate::projections::read::Reader;
 use crate::writer::handle::WriterHandle;
@@ -41,7 +46,9 @@ use access_log::Route;
 use error::ApiError;
 
 pub use app::App;
+pub use cors::{MalformedOrigin, WebOrigin};
 pub use limits::HttpLimits;
+pub use rate::RateLimit;
 pub use serve::serve;
 
 /// What the API is made of.
@@ -54,8 +61,12 @@ pub struct Api {
     pub clock: Clock,
     /// What the process knows of itself.
     pub readiness: watch::Receiver<ready::Readiness>,
+    /// How callers are told apart.
+    pub auth: Arc<Auth>,
     /// How much it takes on.
     pub limits: HttpLimits,
+    /// Whose pages may read its answers.
+    pub origins: Vec<WebOrigin>,
 }
 
 const HEALTH: &str = "/vtid/health";

@@ -1,11 +1,10 @@
 //! Where a write comes from, as its events keep it.
 
-use std::convert::Infallible;
-
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 
+use super::error::ApiError;
 use super::{headers, request_id};
 use crate::domain::origin::{Actor, Origin, TraceParent};
 
@@ -17,17 +16,24 @@ fn traceparent(headers: &HeaderMap) -> Option<TraceParent> {
     TraceParent::parse(value.to_str().ok()?)
 }
 
-impl<S: Sync> FromRequestParts<S> for Origin {
-    type Rejection = Infallible;
+/// Taken from the request, and from what was found out about its caller.
+pub(super) struct RequestOrigin(pub(super) Origin);
 
-    /// Whoever calls is anonymous: this ledger asks for no token.
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self {
-            actor: Actor::anonymous(),
+impl<S: Sync> FromRequestParts<S> for RequestOrigin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        // Nobody gets as far as here without.
+        let Some(actor) = parts.extensions.get::<Actor>().cloned() else {
+            tracing::error!("a write was let in without an actor");
+            return Err(ApiError::Internal);
+        };
+        Ok(Self(Origin {
+            actor,
             request_id: request_id::of(&parts.headers),
             traceparent: traceparent(&parts.headers),
             idempotency: None,
-        })
+        }))
     }
 }
 

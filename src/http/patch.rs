@@ -6,11 +6,11 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 
 use super::error::ApiError;
+use super::origin::RequestOrigin;
 use super::path::PathVtid;
 use super::reading::NoParameters;
 use super::{Api, answer, body};
 use crate::domain::command::{Action, Command};
-use crate::domain::origin::Origin;
 use crate::domain::payload::parse_patch;
 use crate::domain::vtid::ParsedVtid;
 
@@ -18,7 +18,7 @@ pub(super) async fn patch(
     State(api): State<Arc<Api>>,
     PathVtid(vtid): PathVtid,
     NoParameters: NoParameters,
-    origin: Origin,
+    RequestOrigin(origin): RequestOrigin,
     request: Request,
 ) -> Result<Response, ApiError> {
     let (head, body) = request.into_parts();

@@ -10,7 +10,7 @@ use super::query::Parameters;
 use crate::domain::position::Position;
 use crate::projections::read::ReadFailure;
 
-const LEDGER_MIN_POSITION: HeaderName = HeaderName::from_static("ledger-min-position");
+pub(super) const LEDGER_MIN_POSITION: HeaderName = HeaderName::from_static("ledger-min-position");
 /// As the contract spells it, for the list of faults.
 const LEDGER_MIN_POSITION_NAME: &str = "Ledger-Min-Position";
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 
@@ -11,6 +11,7 @@ use super::error::error_body;
 use super::reading::NoParameters;
 use super::{Api, answer};
 use crate::domain::json::{Json, ObjectWriter};
+use crate::domain::origin::Actor;
 use crate::domain::position::Position;
 
 /// What the process knows of itself; kept current by whoever runs the parts.
@@ -109,25 +110,32 @@ impl FollowerProgress {
     }
 }
 
-pub(super) async fn ready(State(api): State<Arc<Api>>, NoParameters: NoParameters) -> Response {
-    answer(&api.readiness.borrow())
+/// Whoever the ledger knows is told everything; anybody else only ready or not.
+pub(super) async fn ready(
+    State(api): State<Arc<Api>>,
+    NoParameters: NoParameters,
+    actor: Option<Extension<Actor>>,
+) -> Response {
+    answer(&api.readiness.borrow(), actor.is_some())
 }
 
-fn answer(readiness: &Readiness) -> Response {
-    match &readiness.obstacle {
-        None => answer::ok(512, |body| readiness.write(body)),
-        Some(obstacle) => unready(readiness, obstacle),
+fn answer(readiness: &Readiness, is_known: bool) -> Response {
+    match (&readiness.obstacle, is_known) {
+        (None, true) => answer::ok(512, |body| readiness.write(body)),
+        (None, false) => answer::ok(16, |_| {}),
+        (Some(obstacle), true) => unready(|error| {
+            error.object("detail", |detail| {
+                detail.string("reason", obstacle.reason());
+                detail.string("message", &obstacle.to_string());
+                readiness.write(detail);
+            });
+        }),
+        (Some(_), false) => unready(|error| error.string("detail", "not ready")),
     }
 }
 
-fn unready(readiness: &Readiness, obstacle: &Obstacle) -> Response {
-    let body = error_body("Unavailable", "unavailable", |error| {
-        error.object("detail", |detail| {
-            detail.string("reason", obstacle.reason());
-            detail.string("message", &obstacle.to_string());
-            readiness.write(detail);
-        });
-    });
+fn unready(write_detail: impl FnOnce(&mut ObjectWriter)) -> Response {
+    let body = error_body("Unavailable", "unavailable", write_detail);
     let mut response = answer::json(StatusCode::SERVICE_UNAVAILABLE, body);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response
@@ -138,7 +146,7 @@ mod tests {
     use super::*;
 
     async fn answered(readiness: &Readiness) -> (StatusCode, serde_json::Value) {
-        let response = answer(readiness);
+        let response = answer(readiness, true);
         let status = response.status();
         let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
         (status, serde_json::from_slice(&bytes).unwrap())

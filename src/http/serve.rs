@@ -1,6 +1,7 @@
 //! Accepting connections, and stopping.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,8 +22,8 @@ pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(app.limits().connections_max));
     let grace = app.limits().shutdown_grace;
     let mut connections = JoinSet::new();
-    while let Some((stream, place)) = next(&listener, &places, &stop, &mut connections).await {
-        let served = connection::run(stream, app.clone(), stop.clone());
+    while let Some((stream, peer, place)) = next(&listener, &places, &stop, &mut connections).await {
+        let served = connection::run(stream, app.for_peer(peer), app.limits().clone(), stop.clone());
         connections.spawn(async move {
             let _place = place;
             served.await;
@@ -42,7 +43,7 @@ async fn next(
     places: &Arc<Semaphore>,
     stop: &CancellationToken,
     connections: &mut JoinSet<()>,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
     // The semaphore is never closed.
     let place = stop.run_until_cancelled(places.clone().acquire_owned()).await?.ok()?;
     loop {
@@ -58,10 +59,10 @@ async fn next(
             }
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 // Answers are written whole; without it, the kernel may hold back the last packet of one.
                 let _ = stream.set_nodelay(true);
-                return Some((stream, place));
+                return Some((stream, peer.ip(), place));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {

@@ -209,7 +209,8 @@ impl Asked {
     }
 
     fn observe(&mut self, log: &LogModel, position: Position) {
-        if let Err(refusal) = decide(&StateAt { log, position }, &self.command.action)
+        if let Err(refusal) =
+            decide(&StateAt { log, position }, &self.command.origin.actor, &self.command.action)
             && !self.refusals.contains(&refusal)
         {
             self.refusals.push(refusal);

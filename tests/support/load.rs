@@ -47,7 +47,11 @@ impl Load {
         for number in 0..callers {
             let caller = Caller {
                 targets: Arc::clone(&load.targets),
-                client: Client::builder().no_proxy().timeout(Duration::from_mins(1)).build().unwrap(),
+                client: vtid_ledger::fetch::client()
+                    .no_proxy()
+                    .timeout(Duration::from_mins(1))
+                    .build()
+                    .unwrap(),
                 sent: AtomicU64::new(number),
             };
             let (counted, stop) = (Arc::clone(&load.acknowledged), load.stop.clone());

@@ -13,6 +13,7 @@ pub(crate) mod projection;
 pub(crate) mod service;
 pub(crate) mod stream;
 pub(crate) mod subscriber;
+pub(crate) mod tokens;
 pub(crate) mod told;
 
 use std::path::Path;

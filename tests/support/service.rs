@@ -56,6 +56,21 @@ impl Platform {
         PgConnection::connect(self.database.url()).await.unwrap()
     }
 
+    /// As a later version of the ledger might: appends an event of a type that this one does not know, to a ledger of
+    /// one event.
+    pub(crate) async fn append_unknown_event(&self) {
+        sqlx::query(
+            "insert into ledger.event
+                 (position, event_id, vtid, version, type, tenant, actor, actor_role, recorded_at, body)
+             select 2, gen_random_uuid(), vtid, 2, 'vtid-moved', tenant, actor, actor_role, recorded_at,
+                 replace(replace(body, 'vtid-created', 'vtid-moved'), '\"position\":\"1\"', '\"position\":\"2\"')
+             from ledger.event where position = 1",
+        )
+        .execute(&mut self.connection().await)
+        .await
+        .unwrap();
+    }
+
     /// How many messages the ledger's stream holds.
     pub(crate) async fn stream_length(&self) -> u64 {
         let client = async_nats::connect(self.nats.url()).await.unwrap();
@@ -88,6 +103,7 @@ impl Platform {
             .env_clear()
             .env("DATABASE_URL", self.database.url())
             .env("NATS_URL", self.nats.url())
+            .env("AUTH", "off")
             .stdout(Stdio::null());
         Service::start(command)
     }
@@ -179,7 +195,7 @@ impl Service {
         let lines: Arc<Mutex<Vec<Value>>> = Arc::default();
         let addresses = read_log(child.stderr.take().unwrap(), Arc::clone(&lines));
         let address = addresses.recv_timeout(Duration::from_mins(1));
-        let client = Client::builder().no_proxy().timeout(Duration::from_mins(1)).build().unwrap();
+        let client = vtid_ledger::fetch::client().no_proxy().timeout(Duration::from_mins(1)).build().unwrap();
         let mut service = Self { child, base: String::new(), client, lines };
         let address = address.unwrap_or_else(|_| panic!("it does not listen: {:?}", service.log_lines()));
         service.base = format!("http://{address}");

@@ -143,3 +143,26 @@ async fn further_connections_wait_for_a_place() {
     let (first, second) = tokio::join!(first_then_gone, second);
     assert!(first.starts_with("HTTP/1.1 200") && second.starts_with("HTTP/1.1 200"), "{first} {second}");
 }
+
+/// A caller whose body nobody read is told that the connection ends, and its next request is answered too.
+#[tokio::test]
+async fn a_body_that_nobody_reads_ends_the_connection_with_a_word() {
+    let mut server = start().await;
+    for (path, status) in
+        [("/nothing", 404), ("/vtid/foo", 400), ("/vtid/list", 405), ("/vtid/VTID-2026-0001?x=1", 400)]
+    {
+        for _ in 0..10 {
+            let response = server.json("PATCH", path, padded(200_000)).send().await.unwrap();
+            assert_eq!(response.status(), status, "{path}");
+            assert_eq!(response.headers()["connection"], "close", "{path}");
+        }
+    }
+    let whole = server.json("POST", "/vtid/create", "{}").send().await.unwrap();
+    assert_eq!(whole.status(), 400);
+    assert!(!whole.headers().contains_key("connection"));
+    let request = server.json("POST", "/vtid/create", padded(BODY_BYTES_MAX));
+    let response = server.write(request, |_| Ok(accepted())).await;
+    assert!(!response.headers().contains_key("connection"));
+    let response = server.request("GET", "/nothing").send().await.unwrap();
+    assert!(!response.headers().contains_key("connection"));
+}

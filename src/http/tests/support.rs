@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::Auth;
 use crate::clock::Clock;
 use crate::domain::command::{Action, CreateTask};
 use crate::domain::json::{Json, ParseLimits};
@@ -51,16 +52,24 @@ pub(super) async fn start_with(limits: HttpLimits, queue: usize) -> Server {
     let (writer, submissions) = WriterHandle::new(queue);
     let (_, readiness) = watch::channel(Readiness::starting());
     let clock = Clock::new(|| Timestamp::from_millis(0));
-    let api =
-        Arc::new(Api { writer, reader: unreachable_reader(), clock, readiness, limits: limits.clone() });
+    let api = Arc::new(Api {
+        writer,
+        reader: unreachable_reader(),
+        clock,
+        readiness,
+        auth: Arc::new(Auth::open()),
+        limits: limits.clone(),
+        origins: Vec::new(),
+    });
+    let auth = Arc::clone(&api.auth);
     // A handler with a bug, under the same roof.
     let panics = axum::routing::get(|| async { panic!("a secret of the inside") as &str });
-    let app = App::over(closed(at(router(api), "/panic", panics)), limits);
+    let app = App::over(closed(at(router(api), "/panic", panics)), auth, limits, &[]);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     let serving = tokio::spawn(serve(listener, app, stop.clone()));
-    Server { address, submissions, stop, serving, client: reqwest::Client::new() }
+    Server { address, submissions, stop, serving, client: crate::fetch::client().build().unwrap() }
 }
 
 /// Reads from a database that is away.

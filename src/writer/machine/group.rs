@@ -185,7 +185,7 @@ impl Run {
         {
             return Err(WriteError::Internal);
         }
-        let task = self.append(pending, decide(&self.knowledge, &command.action)?)?;
+        let task = self.append(pending, decide(&self.knowledge, &command.origin.actor, &command.action)?)?;
         if let (Some(key), Some(idempotency)) = (key, &command.origin.idempotency) {
             self.knowledge.keys.insert(key, Earlier { hash: idempotency.hash, task: Arc::clone(&task) });
         }

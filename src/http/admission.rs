@@ -1,0 +1,96 @@
+//! Who calls, and whether they may: found out before the route is, as the contract's order of errors asks for.
+
+use std::net::IpAddr;
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, header};
+
+use super::error::ApiError;
+use super::rate::{RateLimiter, Who};
+use super::{HEALTH, READY, headers};
+use crate::auth::Auth;
+use crate::auth::claims::Caller;
+use crate::auth::verify::TokenFault;
+
+/// Where a connection comes from; left in its requests.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) IpAddr);
+
+/// Lets a request in, and leaves in it the [`crate::domain::origin::Actor`] who sent it; without one, `/readyz` tells
+/// less.
+///
+/// # Errors
+/// 401, 429 and 403, in this order; 503 where keys are needed that can't be had.
+pub(super) async fn admit(auth: &Auth, rate: &RateLimiter, request: &mut Request) -> Result<(), ApiError> {
+    let path = request.uri().path();
+    if path == HEALTH {
+        return Ok(());
+    }
+    let watches = path == READY;
+    let caller = match auth.caller(bearer(request.headers())).await {
+        Ok(caller) => caller,
+        Err(_) if watches => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    if !watches {
+        rate.take(&who(auth, &caller, request))?;
+    }
+    match caller {
+        Caller::Actor(actor) => {
+            request.extensions_mut().insert(actor);
+            Ok(())
+        }
+        Caller::Outsider(_) if watches => Ok(()),
+        Caller::Outsider(_) => Err(ApiError::Forbidden(NO_RIGHTS)),
+    }
+}
+
+const NO_RIGHTS: &str = "the token's role has no rights here";
+
+/// As whom the request is counted.
+fn who(auth: &Auth, caller: &Caller, request: &Request) -> Who {
+    if auth.asks_for_tokens() {
+        return Who::Named(caller.id().clone());
+    }
+    let peer = request.extensions().get::<Peer>();
+    peer.map_or(Who::Unknown, |Peer(address)| Who::at(*address))
+}
+
+/// The token in the header (RFC 6750, 2.1).
+fn bearer(headers: &HeaderMap) -> Result<&str, TokenFault> {
+    let value = headers::single(headers, &header::AUTHORIZATION).map_err(|_| TokenFault::NotBearer)?;
+    let text = value.ok_or(TokenFault::Missing)?.to_str().map_err(|_| TokenFault::NotBearer)?;
+    let (scheme, token) = text.split_once(' ').ok_or(TokenFault::NotBearer)?;
+    let token = token.trim_matches(' ');
+    let fits = scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && !token.contains([' ', ',']);
+    if fits { Ok(token) } else { Err(TokenFault::NotBearer) }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn read(sent: &[&'static str]) -> Result<String, TokenFault> {
+        let mut headers = HeaderMap::new();
+        for value in sent {
+            headers.append(header::AUTHORIZATION, HeaderValue::from_static(value));
+        }
+        bearer(&headers).map(str::to_owned)
+    }
+
+    #[test]
+    fn a_token_comes_in_one_header_of_one_form() {
+        assert_eq!(read(&[]), Err(TokenFault::Missing));
+        for good in ["Bearer a.b.c", "bearer a.b.c", "BEARER  a.b.c "] {
+            assert_eq!(read(&[good]).as_deref(), Ok("a.b.c"), "{good}");
+        }
+        for wrong in
+            ["", "Bearer", "Bearer ", "a.b.c", "Basic YTpi", "Bearer a b", "Bearer a,b", "Bearera.b.c"]
+        {
+            assert_eq!(read(&[wrong]), Err(TokenFault::NotBearer), "{wrong}");
+        }
+        assert_eq!(read(&["Bearer a.b.c", "Bearer a.b.c"]), Err(TokenFault::NotBearer));
+    }
+}
