@@ -149,7 +149,7 @@ impl App {
             ..HttpLimits::default()
         };
         let reader = Reader::new(readers, projected, &handle);
-        let api = Api { writer: handle, reader, clock, readiness: readiness.clone(), limits };
+        let api = Api { writer: handle, reader, clock, readiness: readiness.clone(), limits, tokens: false };
         let http = tokio::spawn(serve(listener, HttpApp::new(api), stop_http.clone()));
         Ok(Self {
             address,

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use vtid_ledger::commands::{dev, migrate, oasis, projection, run, serve};
+use vtid_ledger::commands::{dev, migrate, oasis, openapi, projection, run, serve};
 use vtid_ledger::dev::{GuardArgs, guard_main};
 
 /// The VTID ledger: numbered tasks, an immutable event log in PostgreSQL, OASIS events on NATS JetStream
@@ -20,6 +20,8 @@ enum Command {
     Serve(serve::ServeArgs),
     Migrate(migrate::MigrateArgs),
     Projection(projection::ProjectionCommand),
+    #[command(name = "openapi")]
+    OpenApi(openapi::OpenApiArgs),
     /// Look at the OASIS events on JetStream, compare them with the ledger, put back what one of them lost
     #[command(subcommand)]
     Oasis(oasis::OasisCommand),
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => run(serve::run(args)),
         Command::Migrate(args) => run(migrate::run(args)),
         Command::Projection(command) => run(projection::run(command)),
+        Command::OpenApi(args) => run(std::future::ready(openapi::run(&args))),
         Command::Oasis(command) => run(oasis::run(command)),
         Command::Guard(args) => guard_main(&args),
     }

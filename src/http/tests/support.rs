@@ -34,7 +34,7 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
 pub(super) const CREATE: &str = r#"{"taskFamily":"f","taskType":"t","description":"d","tenant":"acme"}"#;
 
-pub(super) struct Server {
+pub(in crate::http) struct Server {
     pub(super) address: SocketAddr,
     /// The writer's end of the queue.
     pub(super) submissions: mpsc::Receiver<Submission>,
@@ -43,7 +43,7 @@ pub(super) struct Server {
     client: reqwest::Client,
 }
 
-pub(super) async fn start() -> Server {
+pub(in crate::http) async fn start() -> Server {
     start_with(HttpLimits::default(), 16).await
 }
 
@@ -51,8 +51,14 @@ pub(super) async fn start_with(limits: HttpLimits, queue: usize) -> Server {
     let (writer, submissions) = WriterHandle::new(queue);
     let (_, readiness) = watch::channel(Readiness::starting());
     let clock = Clock::new(|| Timestamp::from_millis(0));
-    let api =
-        Arc::new(Api { writer, reader: unreachable_reader(), clock, readiness, limits: limits.clone() });
+    let api = Arc::new(Api {
+        writer,
+        reader: unreachable_reader(),
+        clock,
+        readiness,
+        limits: limits.clone(),
+        tokens: false,
+    });
     // A handler with a bug, under the same roof.
     let panics = axum::routing::get(|| async { panic!("a secret of the inside") as &str });
     let app = App::over(closed(at(router(api), "/panic", panics)), limits);
@@ -78,7 +84,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    pub(super) fn request(&self, method: &str, path: &str) -> RequestBuilder {
+    pub(in crate::http) fn request(&self, method: &str, path: &str) -> RequestBuilder {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         self.client.request(method, format!("http://{}{path}", self.address))
     }
