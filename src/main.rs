@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use vtid_ledger::clock::Clock;
-use vtid_ledger::commands::{dev, migrate, oasis, projection, run, serve, token};
+use vtid_ledger::commands::{dev, migrate, oasis, openapi, projection, run, serve, token};
 use vtid_ledger::dev::{GuardArgs, guard_main};
 
 /// The VTID ledger: numbered tasks, an immutable event log in PostgreSQL, OASIS events on NATS JetStream
@@ -22,6 +22,8 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     Token(token::TokenArgs),
     Projection(projection::ProjectionCommand),
+    #[command(name = "openapi")]
+    OpenApi(openapi::OpenApiArgs),
     /// Look at the OASIS events on JetStream, compare them with the ledger, put back what one of them lost
     #[command(subcommand)]
     Oasis(oasis::OasisCommand),
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Command::Migrate(args) => run(migrate::run(args)),
         Command::Token(args) => run(async { token::run(args, &Clock::system()) }),
         Command::Projection(command) => run(projection::run(command)),
+        Command::OpenApi(args) => run(std::future::ready(openapi::run(&args))),
         Command::Oasis(command) => run(oasis::run(command)),
         Command::Guard(args) => guard_main(&args),
     }

@@ -8,6 +8,7 @@ mod create;
 mod dev;
 mod dev_crash;
 mod dev_servers;
+mod docs;
 mod domain;
 mod http;
 mod identity;

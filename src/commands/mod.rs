@@ -3,6 +3,7 @@
 pub mod dev;
 pub mod migrate;
 pub mod oasis;
+pub mod openapi;
 pub mod projection;
 pub mod serve;
 pub mod token;

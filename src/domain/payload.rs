@@ -69,9 +69,11 @@ fn from_json_fault(fault: JsonFault) -> Option<Fault> {
     (in_metadata || !told_by_field).then(|| Fault { path: fault.path, message: fault.kind.to_string() })
 }
 
-const CREATE_FIELDS: [&str; 8] =
+/// What a create's body may have.
+pub(crate) const CREATE_FIELDS: [&str; 8] =
     ["taskFamily", "taskType", "description", "tenant", "status", "assignedTo", "metadata", "parentVtid"];
-const PATCH_FIELDS: [&str; 3] = ["status", "assignedTo", "metadata"];
+/// What a patch's body may have.
+pub(crate) const PATCH_FIELDS: [&str; 3] = ["status", "assignedTo", "metadata"];
 
 /// The command of a create's object, for a body and for a record's `data` alike.
 ///

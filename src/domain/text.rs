@@ -18,19 +18,23 @@ pub enum TextFault {
     #[error("must not contain control characters")]
     Control,
     /// Not a tenant's name.
-    #[error("must match ^[a-z0-9][a-z0-9_-]{{0,62}}$")]
+    #[error("must match {}", Tenant::PATTERN)]
     NotATenant,
     /// Not a key that a caller may send.
     #[error("must be 1 to 255 visible ASCII characters")]
     NotVisibleAscii,
 }
 
-struct Rule {
-    may_be_blank: bool,
-    max_characters: usize,
-    max_bytes: usize,
+/// What a text must keep to; the API's document is made from the same rule.
+pub(crate) struct Rule {
+    /// Whether it may have nothing but white space.
+    pub(crate) may_be_blank: bool,
+    /// Unicode scalar values at most.
+    pub(crate) max_characters: usize,
+    /// Bytes of UTF-8 at most.
+    pub(crate) max_bytes: usize,
     /// Control characters that are allowed nevertheless.
-    controls: &'static [char],
+    pub(crate) controls: &'static [char],
 }
 
 /// All faults of `text`, in a fixed order; none means that it is allowed.
@@ -58,7 +62,8 @@ macro_rules! text_type {
         pub struct $name(Box<str>);
 
         impl $name {
-            const RULE: Rule = $rule;
+            /// What it keeps to.
+            pub(crate) const RULE: Rule = $rule;
 
             /// Takes the text unchanged.
             ///
@@ -124,6 +129,9 @@ impl ActorId {
 pub struct Tenant(Box<str>);
 
 impl Tenant {
+    /// What every name matches, as an ECMA-262 expression.
+    pub(crate) const PATTERN: &str = "^[a-z0-9][a-z0-9_-]{0,62}$";
+
     /// Takes a tenant's name.
     ///
     /// # Errors

@@ -30,6 +30,9 @@ pub enum ParsedVtid {
 pub struct MalformedVtid;
 
 impl Vtid {
+    /// What [`Vtid::parse`] takes, as an ECMA-262 expression.
+    pub(crate) const PATTERN: &str = "^VTID-[0-9]{4}-([0-9]{4}|[1-9][0-9]{4,})$";
+
     /// The number of the first task of `year`.
     ///
     /// Years past 9999 have no VTID; `year` is cut to it.

@@ -1,5 +1,6 @@
 //! One line a request, whatever became of it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::HttpBody;
@@ -7,8 +8,8 @@ use axum::http::{Method, StatusCode};
 use axum::response::Response;
 
 /// The route that answered, for the line; left in the answer by the router.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Route(pub(super) &'static str);
+#[derive(Debug, Clone)]
+pub(super) struct Route(pub(super) Arc<str>);
 
 /// Writes the request's line when the answer is there, or when the caller went away before.
 pub(super) struct AccessLog {
@@ -24,7 +25,7 @@ impl AccessLog {
 
     pub(super) fn end(mut self, response: &Response) {
         self.answered = true;
-        let route = response.extensions().get::<Route>().map_or("", |route| route.0);
+        let route = response.extensions().get::<Route>().map_or("", |route| &*route.0);
         let bytes = response.body().size_hint().exact().unwrap_or_default();
         self.line(route, response.status(), bytes);
     }

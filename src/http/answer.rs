@@ -16,8 +16,8 @@ pub(super) const LEDGER_POSITION: HeaderName = HeaderName::from_static("ledger-p
 pub(super) const ROW_BYTES: usize = 512;
 
 /// An answer whose body is JSON already.
-pub(super) fn json(status: StatusCode, body: String) -> Response {
-    let mut response = Response::new(Body::from(body));
+pub(super) fn json(status: StatusCode, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

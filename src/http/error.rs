@@ -119,7 +119,7 @@ impl Unavailable {
 
 impl ApiError {
     /// Status, the contract's fixed text, and the code.
-    const fn name(&self) -> (StatusCode, &'static str, &'static str) {
+    pub(super) const fn name(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::InvalidPayload(_) => (StatusCode::BAD_REQUEST, "Invalid payload", "invalid_payload"),
             Self::InvalidVtid => (StatusCode::BAD_REQUEST, "Invalid VTID format", "invalid_vtid"),
@@ -150,6 +150,12 @@ impl ApiError {
             Self::Unavailable(why) => (StatusCode::SERVICE_UNAVAILABLE, "Unavailable", why.code()),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "Internal error", "internal_error"),
         }
+    }
+
+    /// The answer's body.
+    pub(super) fn body(&self) -> String {
+        let (_, error, code) = self.name();
+        error_body(error, code, |object| self.write_detail(object))
     }
 
     fn write_detail(&self, error: &mut ObjectWriter) {
@@ -217,9 +223,7 @@ pub(super) fn error_body(error: &str, code: &str, write_detail: impl FnOnce(&mut
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (status, error, code) = self.name();
-        let body = error_body(error, code, |object| self.write_detail(object));
-        let mut response = answer::json(status, body);
+        let mut response = answer::json(self.name().0, self.body());
         match self {
             Self::Unauthorized(fault) => {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge(&fault));

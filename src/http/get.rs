@@ -1,21 +1,30 @@
 //! `GET /vtid/{vtid}`
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use utoipa::openapi::RefOr;
+use utoipa::{IntoResponses, openapi as api};
 
 use super::error::ApiError;
+use super::openapi::{self, Answers, ReadHeaders, TASKS};
 use super::path::PathVtid;
 use super::reading::MinPosition;
 use super::{Api, answer};
 use crate::domain::command::ParentRef;
 use crate::domain::position::Position;
 use crate::domain::task::Task;
-use crate::domain::vtid::ParsedVtid;
+use crate::domain::vtid::{ParsedVtid, Vtid};
 use crate::projections::page::{Filters, ListQuery};
 use crate::projections::read::{ReadFailure, Reader, Shown};
 
+/// One task.
+#[utoipa::path(
+    get, path = "/vtid/{vtid}", operation_id = "getTask", tag = TASKS,
+    params(("vtid" = Vtid, Path, description = "Which task."), ReadHeaders), responses(Got)
+)]
 pub(super) async fn get(
     State(api): State<Arc<Api>>,
     PathVtid(vtid): PathVtid,
@@ -43,6 +52,22 @@ fn print(task: &Task, position: Position) -> Response {
     answer::show_position(&mut response, position);
     answer::show_version(&mut response, task.version);
     response
+}
+
+/// The answers of this call.
+struct Got;
+
+impl IntoResponses for Got {
+    fn responses() -> BTreeMap<String, RefOr<api::Response>> {
+        Answers::ok("The task", openapi::got(), openapi::example::got())
+            .header(openapi::position_shown())
+            .header(openapi::etag())
+            .link("patch", "patchTask", "$response.body#/data/vtid")
+            .errors([ApiError::InvalidVtid, ApiError::VtidNotFound(Some(Position::ZERO))])
+            .errors(openapi::of_work())
+            .errors(openapi::of_reads())
+            .build()
+    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,16 @@
 //! `GET /vtid/list`
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
+use utoipa::openapi::RefOr;
+use utoipa::{IntoResponses, openapi as api};
 
 use super::error::ApiError;
+use super::openapi::{self, Answers, ListParameters, ReadHeaders, TASKS};
 use super::query::Parameters;
 use super::reading::min_position;
 use super::{Api, answer};
@@ -19,9 +23,17 @@ use crate::domain::vtid::Vtid;
 use crate::projections::page::{Filters, ListQuery, PageCursor, PageLimit};
 use crate::projections::read::Page;
 
-const PARAMETERS: &[&str] =
+pub(super) const PARAMETERS: &[&str] =
     &["taskFamily", "taskType", "status", "tenant", "assignedTo", "parentVtid", "limit", "cursor"];
 
+/// Tasks, the newest first, in pages.
+///
+/// A walk by `next_cursor` shows every task that was there when it began, and whose filtered fields do not change
+/// meanwhile, exactly once. An answer ends early, with `next_cursor`, at 4 MiB.
+#[utoipa::path(
+    get, path = "/vtid/list", operation_id = "listTasks", tag = TASKS,
+    params(ListParameters, ReadHeaders), responses(Listed)
+)]
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     uri: Uri,
@@ -86,6 +98,19 @@ fn print(page: &Page, filters: &Filters) -> Response {
         body.raw("data", &rows);
         body.string_or_null("next_cursor", page.next.map(|cursor| cursor.print(filters)).as_deref());
     })
+}
+
+/// The answers of this call.
+struct Listed;
+
+impl IntoResponses for Listed {
+    fn responses() -> BTreeMap<String, RefOr<api::Response>> {
+        Answers::ok("A page", openapi::listed(), openapi::example::listed())
+            .header(openapi::position_shown())
+            .errors(openapi::of_work())
+            .errors(openapi::of_reads())
+            .build()
+    }
 }
 
 #[cfg(test)]

@@ -11,12 +11,14 @@ mod body;
 mod connection;
 mod cors;
 mod create;
+mod docs;
 mod error;
 mod get;
 mod headers;
 mod health;
 mod limits;
 mod list;
+pub mod openapi;
 mod origin;
 mod patch;
 mod path;
@@ -34,9 +36,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::response::Response;
-use axum::routing::{self, MethodRouter};
+use axum::routing::MethodRouter;
 use tokio::sync::watch;
 use tower::util::MapResponseLayer;
+use utoipa::openapi::path::Paths;
+use utoipa_axum::router::UtoipaMethodRouter;
+use utoipa_axum::routes as routed;
 
 use crate::auth::Auth;
 use crate::clock::Clock;
@@ -74,23 +79,43 @@ const READY: &str = "/readyz";
 
 /// The contract's routes.
 fn router(api: Arc<Api>) -> Router {
-    let router = Router::new();
-    let router = at(router, "/vtid/create", routing::post(create::create));
-    let router = at(router, "/vtid/list", routing::get(list::list));
-    let router = at(router, "/vtid/{vtid}", routing::get(get::get).patch(patch::patch));
-    let router = at(router, HEALTH, routing::get(health::health));
-    let router = at(router, READY, routing::get(ready::ready));
+    let (router, _) = routes();
     closed(router).with_state(api)
+}
+
+/// Every route, and its description: each handler says its own path and method, so that neither can be without the
+/// other.
+fn routes() -> (Router<Arc<Api>>, Paths) {
+    let mut described = Paths::new();
+    let all: [UtoipaMethodRouter<Arc<Api>>; 8] = [
+        routed!(create::create),
+        routed!(list::list),
+        routed!(get::get, patch::patch),
+        routed!(health::health),
+        routed!(ready::ready),
+        routed!(openapi::openapi),
+        routed!(docs::page),
+        routed!(docs::part),
+    ];
+    let mut router = Router::new();
+    for (_, paths, methods) in all {
+        for path in paths.paths.keys() {
+            router = at(router, path, methods.clone());
+        }
+        described.merge(paths);
+    }
+    (router, described)
 }
 
 /// Adds a route, whose answers bear its name for the log.
 fn at<S: Clone + Send + Sync + 'static>(
     router: Router<S>,
-    path: &'static str,
+    path: &str,
     methods: MethodRouter<S>,
 ) -> Router<S> {
+    let name: Arc<str> = path.into();
     let named = MapResponseLayer::new(move |mut response: Response| {
-        response.extensions_mut().insert(Route(path));
+        response.extensions_mut().insert(Route(Arc::clone(&name)));
         response
     });
     router.route(path, methods.layer(named))

@@ -1,13 +1,17 @@
 //! `GET /readyz`: whether this process can do its work, and how far its followers are.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Extension, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use utoipa::openapi::RefOr;
+use utoipa::{IntoResponses, openapi as api};
 
 use super::error::error_body;
+use super::openapi::{self, Answers, AnyHeaders, PROCESS};
 use super::reading::NoParameters;
 use super::{Api, answer};
 use crate::domain::json::{Json, ObjectWriter};
@@ -50,6 +54,9 @@ pub enum Obstacle {
 }
 
 impl Obstacle {
+    /// Every reason there can be.
+    pub(super) const REASONS: [&str; 4] = ["starting", "shutting_down", "database_away", "unknown_event"];
+
     const fn reason(&self) -> &'static str {
         match self {
             Self::Starting => "starting",
@@ -110,7 +117,13 @@ impl FollowerProgress {
     }
 }
 
-/// Whoever the ledger knows is told everything; anybody else only ready or not.
+/// Whether this process can do its work, how far each follower of the ledger is, and what else is wrong.
+///
+/// Where tokens are asked for, a caller without a good one learns only whether it is ready.
+#[utoipa::path(
+    get, path = "/readyz", operation_id = "getReadiness", tag = PROCESS,
+    params(AnyHeaders), responses(Ready)
+)]
 pub(super) async fn ready(
     State(api): State<Arc<Api>>,
     NoParameters: NoParameters,
@@ -139,6 +152,21 @@ fn unready(write_detail: impl FnOnce(&mut ObjectWriter)) -> Response {
     let mut response = answer::json(StatusCode::SERVICE_UNAVAILABLE, body);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response
+}
+
+/// The answers of this call.
+struct Ready;
+
+impl IntoResponses for Ready {
+    fn responses() -> BTreeMap<String, RefOr<api::Response>> {
+        Answers::ok(
+            "It can, even where `degraded` names something",
+            openapi::ready(),
+            openapi::example::ready(),
+        )
+        .further("503", openapi::not_ready())
+        .build()
+    }
 }
 
 #[cfg(test)]
@@ -190,6 +218,7 @@ mod tests {
             assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
             assert_eq!((&body["ok"], &body["error"]), (&false.into(), &"Unavailable".into()));
             assert_eq!((&body["code"], &body["detail"]["reason"]), (&"unavailable".into(), &reason.into()));
+            assert!(Obstacle::REASONS.contains(&reason));
         }
     }
 }

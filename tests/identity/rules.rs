@@ -23,16 +23,18 @@ enum Call {
     ListOther,
     Delete,
     UnknownRoute,
+    Document,
+    Page,
     Health,
     Ready,
 }
 
 use Call::{
-    CompleteInOther, CreateInOther, CreateInOwn, Delete, GetOther, GetOwn, Health, List, ListOther,
-    PatchNone, PatchOther, PatchOwn, Ready, UnknownRoute,
+    CompleteInOther, CreateInOther, CreateInOwn, Delete, Document, GetOther, GetOwn, Health, List, ListOther,
+    Page, PatchNone, PatchOther, PatchOwn, Ready, UnknownRoute,
 };
 
-const CALLS: [Call; 14] = [
+const CALLS: [Call; 16] = [
     CreateInOwn,
     CreateInOther,
     CompleteInOther,
@@ -45,16 +47,20 @@ const CALLS: [Call; 14] = [
     ListOther,
     Delete,
     UnknownRoute,
+    Document,
+    Page,
     Health,
     Ready,
 ];
 
 /// What each caller is answered, in the order of [`CALLS`].
-const EVERYTHING: [u16; 14] = [200, 200, 200, 200, 200, 404, 200, 200, 200, 200, 405, 404, 200, 200];
-const OWN_TENANT: [u16; 14] = [200, 200, 200, 200, 403, 404, 200, 200, 200, 200, 405, 404, 200, 200];
-const NO_TENANT: [u16; 14] = [200, 200, 200, 403, 403, 404, 200, 200, 200, 200, 405, 404, 200, 200];
-const NO_RIGHTS: [u16; 14] = [403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 200, 200];
-const UNKNOWN: [u16; 14] = [401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 200, 200];
+const EVERYTHING: [u16; 16] =
+    [200, 200, 200, 200, 200, 404, 200, 200, 200, 200, 405, 404, 200, 200, 200, 200];
+const OWN_TENANT: [u16; 16] =
+    [200, 200, 200, 200, 403, 404, 200, 200, 200, 200, 405, 404, 200, 200, 200, 200];
+const NO_TENANT: [u16; 16] = [200, 200, 200, 403, 403, 404, 200, 200, 200, 200, 405, 404, 200, 200, 200, 200];
+const NO_RIGHTS: [u16; 16] = [403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 200, 200];
+const UNKNOWN: [u16; 16] = [401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 200, 200];
 
 struct World {
     platform: Platform,
@@ -118,6 +124,8 @@ impl World {
             ListOther => (Method::GET, "/vtid/list?tenant=other".to_owned(), None),
             Delete => (Method::DELETE, of(&self.own), None),
             UnknownRoute => (Method::GET, "/nothing".to_owned(), None),
+            Document => (Method::GET, "/openapi.json".to_owned(), None),
+            Page => (Method::GET, "/docs".to_owned(), None),
             Health => (Method::GET, "/vtid/health".to_owned(), None),
             Ready => (Method::GET, "/readyz".to_owned(), None),
         };

@@ -35,7 +35,7 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
 pub(super) const CREATE: &str = r#"{"taskFamily":"f","taskType":"t","description":"d","tenant":"acme"}"#;
 
-pub(super) struct Server {
+pub(in crate::http) struct Server {
     pub(super) address: SocketAddr,
     /// The writer's end of the queue.
     pub(super) submissions: mpsc::Receiver<Submission>,
@@ -44,7 +44,7 @@ pub(super) struct Server {
     client: reqwest::Client,
 }
 
-pub(super) async fn start() -> Server {
+pub(in crate::http) async fn start() -> Server {
     start_with(HttpLimits::default(), 16).await
 }
 
@@ -87,7 +87,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    pub(super) fn request(&self, method: &str, path: &str) -> RequestBuilder {
+    pub(in crate::http) fn request(&self, method: &str, path: &str) -> RequestBuilder {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         self.client.request(method, format!("http://{}{path}", self.address))
     }

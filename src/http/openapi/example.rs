@@ -1,0 +1,82 @@
+//! Examples, which a test holds to the parsers and the printers.
+
+use serde_json::{Value, json};
+
+use super::answers::SERVICE;
+
+const VTID: &str = "VTID-2026-0042";
+
+pub(in crate::http) fn create() -> Value {
+    json!({
+        "taskFamily": "DEPLOY",
+        "taskType": "release",
+        "description": "Deploy billing 4.2.0",
+        "tenant": "acme",
+        "metadata": {"git_sha": "9f2c1ab"},
+    })
+}
+
+pub(in crate::http) fn patch() -> Value {
+    json!({"status": "active", "assignedTo": "ada", "metadata": {"progress": {"percent": 85.5}}})
+}
+
+pub(super) fn row() -> Value {
+    json!({
+        "id": "019a2a1e-5c1a-7d7a-b3c4-1f8d0a5b6c7d",
+        "vtid": VTID,
+        "task_family": "DEPLOY",
+        "task_type": "release",
+        "description": "Deploy billing 4.2.0",
+        "status": "active",
+        "assigned_to": "ada",
+        "tenant": "acme",
+        "metadata": {"git_sha": "9f2c1ab", "progress": {"percent": 85.5}},
+        "parent_vtid": null,
+        "created_at": "2026-10-28T10:00:00.000Z",
+        "updated_at": "2026-10-28T10:00:03.500Z",
+    })
+}
+
+pub(in crate::http) fn created() -> Value {
+    json!({"ok": true, "vtid": VTID, "data": row()})
+}
+
+pub(in crate::http) fn got() -> Value {
+    json!({"ok": true, "data": row()})
+}
+
+pub(in crate::http) fn patched() -> Value {
+    json!({"ok": true, "vtid": VTID, "data": [row()]})
+}
+
+pub(in crate::http) fn listed() -> Value {
+    json!({"ok": true, "count": 1, "data": [row()], "next_cursor": null})
+}
+
+pub(in crate::http) fn health() -> Value {
+    json!({"ok": true, "service": SERVICE, "timestamp": "2026-10-28T10:00:00.000Z"})
+}
+
+fn readiness() -> Value {
+    json!({
+        "head": 97,
+        "followers": [
+            {"name": "projector", "position": 97, "lag_events": 0, "lag_seconds": 0.0, "error": null},
+            {"name": "relay", "position": 95, "lag_events": 2, "lag_seconds": 1.05, "error": "NATS is away"},
+        ],
+        "degraded": ["relay: NATS is away"],
+    })
+}
+
+pub(in crate::http) fn ready() -> Value {
+    let mut body = readiness();
+    body["ok"] = json!(true);
+    body
+}
+
+pub(super) fn not_ready() -> Value {
+    let mut detail = readiness();
+    detail["reason"] = json!("database_away");
+    detail["message"] = json!("the database is away");
+    json!({"ok": false, "error": "Unavailable", "code": "unavailable", "detail": detail})
+}
