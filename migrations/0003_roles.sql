@@ -47,8 +47,8 @@ alter table ledger.event add constraint event_actor_may check (
     )
 ) not valid;
 
--- As before, and: who may complete a task for no other reason than having created it as complete does so right after
--- that, and does nothing else.
+-- As before, and: whoever may complete a task for no other reason than having created it as complete does so right after
+-- that, and changes nothing else.
 create or replace function ledger.check_predecessor() returns trigger language plpgsql volatile as $$
 begin
     perform from ledger.event e
@@ -57,17 +57,19 @@ begin
         raise exception 'version % of % does not follow version % of the same tenant', new.version, new.vtid, new.version - 1
             using errcode = 'integrity_constraint_violation', constraint = 'event_follows_predecessor';
     end if;
-    if new.actor_role in ('service_role', 'admin') or new.actor_tenant = new.tenant then
+    -- Everything else is the CHECK's.
+    if new.type <> 'vtid-completed' or new.version <> 2
+        or new.actor_role in ('service_role', 'admin') or new.actor_tenant = new.tenant
+    then
         return new;
     end if;
     perform from ledger.event e
-        where e.position = new.position - 1 and e.vtid = new.vtid and e.version = 1 and e.type = 'vtid-created'
+        where e.position = new.position - 1 and e.vtid = new.vtid and e.type = 'vtid-created'
             and e.actor = new.actor and e.actor_role = new.actor_role
             and e.actor_tenant is not distinct from new.actor_tenant
-            and e.body::json #>> '{data,status}' = 'complete'
-            and new.version = 2 and new.type = 'vtid-completed' and new.body::json #>> '{data}' = '{}';
+            and e.body::json #>> '{data,status}' = 'complete' and new.body::json #>> '{data}' = '{}';
     if not found then
-        raise exception '% may not patch % of another tenant', new.actor, new.vtid
+        raise exception '% may not complete % of another tenant', new.actor, new.vtid
             using errcode = 'check_violation', constraint = 'event_completes_its_create';
     end if;
     return new;
