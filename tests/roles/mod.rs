@@ -1,6 +1,7 @@
 //! Who may do what, for whoever comes with SQL.
 
 mod rule;
+mod setup;
 mod statements;
 
 use sqlx::PgConnection;
