@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use reqwest::StatusCode;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
-use vtid_ledger::dev::{NatsOptions, NatsServer, PostgresOptions, PostgresServer};
+use vtid_ledger::dev::{NatsOptions, NatsServer, PostgresOptions, PostgresServer, ServiceLogin};
 
 use crate::BenchError;
 
@@ -24,6 +24,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// empty one for the yardstick. Should our process end before [`Servers::stop`], their guards end and remove them.
 pub(crate) struct Servers {
     postgres: PostgresServer,
+    service: ServiceLogin,
     nats: NatsServer,
     folder: TempDir,
 }
@@ -42,17 +43,18 @@ impl Servers {
         let mut options = NatsOptions::new(folder.path().join("nats"), program());
         options.remove_on_drop = true;
         let nats = NatsServer::start(&options).await?;
-        let servers = Self { postgres, nats, folder };
+        let service = postgres.service_login().await?;
+        let servers = Self { postgres, service, nats, folder };
         for database in ["ledger", "yardstick"] {
             servers.postgres.create_database(database).await?;
         }
-        vtid_ledger::database::migrate(&servers.ledger_url()).await?;
+        vtid_ledger::database::migrate(&servers.postgres.url("ledger")).await?;
         Ok(servers)
     }
 
-    /// The address of the ledger's database.
+    /// The address of the ledger's database, by the service's login.
     pub(crate) fn ledger_url(&self) -> String {
-        self.postgres.url("ledger")
+        self.postgres.service_url(&self.service, "ledger")
     }
 
     /// The address of the yardstick's database.

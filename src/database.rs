@@ -38,6 +38,12 @@ pub enum DatabaseError {
         /// What it must be.
         needed: &'static str,
     },
+    /// The login lacks rights that the service needs.
+    #[error(
+        "the login {0} may not write the ledger: make it a member of vtid_ledger_writer and vtid_ledger_projector, as \
+         setup/roles.sql does, and run `vtid-ledger migrate` as the database's owner"
+    )]
+    Login(String),
     /// The schema is not the one that this version knows.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -66,13 +72,14 @@ pub async fn migrate(url: &str) -> Result<(), DatabaseError> {
     Ok(())
 }
 
-/// Waits for the database, and refuses one that is not migrated or not durable.
+/// Waits for the database, and refuses one that is not migrated or not durable, or a login that may not write.
 ///
 /// # Errors
 /// [`DatabaseError`], naming what is wrong.
 pub async fn check(url: &str, options: &PgConnectOptions) -> Result<(), DatabaseError> {
     let mut connection = reach(options).await?;
     check_settings(url).await?;
+    check_login(&mut connection).await?;
     schema::check(&mut connection).await?;
     tasks::check(&mut connection).await?;
     connection.close().await?;
@@ -122,6 +129,30 @@ async fn check_settings(url: &str) -> Result<(), DatabaseError> {
     }
     if version.parse::<i32>().is_ok_and(|version| version < OLDEST_SERVER) {
         return refuse("server_version_num", &version, "150000 or later");
+    }
+    Ok(())
+}
+
+/// Looks whether the login may do what the service does, and warns if it may do more: the rules that the database holds
+/// are held against everybody but their owner.
+async fn check_login(connection: &mut PgConnection) -> Result<(), DatabaseError> {
+    // By name in the catalogs: whoever may not look into a schema can't name its tables otherwise. Null where there is
+    // no table yet.
+    let (login, may_write, owns): (String, Option<bool>, Option<bool>) = sqlx::query_as(
+        "select current_user::text, bool_and(has_table_privilege(c.oid, 'insert')), bool_or(pg_has_role(c.relowner, 'usage'))
+         from pg_class c join pg_namespace n on n.oid = c.relnamespace
+         where (n.nspname, c.relname) in (('ledger', 'event'), ('public', 'VtidLedger'))",
+    )
+    .fetch_one(connection)
+    .await?;
+    if may_write == Some(false) {
+        return Err(DatabaseError::Login(login));
+    }
+    if owns == Some(true) {
+        tracing::warn!(
+            %login,
+            "the login is a superuser's or owns the ledger's tables; setup/roles.sql makes one with the service's rights alone"
+        );
     }
     Ok(())
 }

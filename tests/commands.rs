@@ -51,7 +51,7 @@ async fn assert_refused(arguments: &[&str], settings: &[(&str, &str)], named: &[
 #[tokio::test]
 async fn serve_names_the_setting_that_is_missing_or_bad() {
     let platform = platform().await;
-    let (database, nats) = (platform.database.url(), platform.nats.url());
+    let (database, nats) = (platform.database.service_url(), platform.nats.url());
     let any = ["--listen", "127.0.0.1:0"];
     assert_refused(&any, &[("NATS_URL", &nats)], &["DATABASE_URL", "SUPABASE_DB_URL", "not set"]).await;
     assert_refused(&any, &[("NATS_URL", &nats), ("DATABASE_URL", "")], &["DATABASE_URL", "not set"]).await;
@@ -83,7 +83,7 @@ async fn serve_names_the_setting_that_is_missing_or_bad() {
 async fn serve_names_the_port_in_use_and_the_flag_that_changes_it() {
     let platform = platform().await;
     let nats = platform.nats.url();
-    let settings = [("DATABASE_URL", platform.database.url()), ("NATS_URL", nats.as_str())];
+    let settings = [("DATABASE_URL", platform.database.service_url()), ("NATS_URL", nats.as_str())];
     let taken = TcpListener::bind("0.0.0.0:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let address = format!("127.0.0.1:{port}");
@@ -129,11 +129,14 @@ async fn serve(settings: &[(&str, &str)]) -> Service {
 async fn the_database_goes_by_its_name_or_by_supabases() {
     let platform = platform().await;
     let nats = platform.nats.url();
-    let service = serve(&[("SUPABASE_DB_URL", platform.database.url()), ("NATS_URL", &nats)]).await;
+    let service = serve(&[("SUPABASE_DB_URL", platform.database.service_url()), ("NATS_URL", &nats)]).await;
     service.create(some_task("under another name")).await.expect(200);
     // DATABASE_URL goes first.
-    let both =
-        [("SUPABASE_DB_URL", platform.database.url()), ("DATABASE_URL", "nonsense"), ("NATS_URL", &nats)];
+    let both = [
+        ("SUPABASE_DB_URL", platform.database.service_url()),
+        ("DATABASE_URL", "nonsense"),
+        ("NATS_URL", &nats),
+    ];
     assert_refused(&["--listen", "127.0.0.1:0"], &both, &["DATABASE_URL"]).await;
 }
 
@@ -141,7 +144,7 @@ async fn the_database_goes_by_its_name_or_by_supabases() {
 async fn serve_refuses_a_database_that_would_lose_what_it_acknowledged() {
     let platform = platform().await;
     let nats = platform.nats.url();
-    let settings = [("DATABASE_URL", platform.database.url()), ("NATS_URL", nats.as_str())];
+    let settings = [("DATABASE_URL", platform.database.service_url()), ("NATS_URL", nats.as_str())];
     sqlx::raw_sql("do $$ begin execute format('alter database %I set synchronous_commit = off', current_database()); end $$")
         .execute(&mut platform.connection().await)
         .await
@@ -203,7 +206,7 @@ async fn projection_status_tells_how_far_it_is_and_rebuild_what_it_mended() {
     for number in 0..3 {
         last = service.create(some_task(&number.to_string())).await.expect(200).position();
     }
-    let settings = [("DATABASE_URL", platform.database.url())];
+    let settings = [("DATABASE_URL", platform.database.service_url())];
     let expected = format!("position    {last} of {last} (0 behind)");
     eventually(&expected, async || {
         let told = printed(&["projection", "status"], &settings).await;

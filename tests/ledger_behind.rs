@@ -86,7 +86,7 @@ impl Behind {
             (ready["followers"][0]["lag_events"] == 0).then_some(())
         })
         .await;
-        let database = options(self.platform.database.url(), "test").unwrap();
+        let database = options(self.platform.database.service_url(), "test").unwrap();
         let walk = diff(&database, |_, differences| assert_eq!(differences, [])).await.unwrap();
         assert_eq!(walk.differences(), 0, "rows that are not the fold of the log");
     }

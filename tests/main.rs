@@ -23,6 +23,7 @@ mod projection;
 mod properties;
 mod rebuild;
 mod rebuild_under_load;
+mod roles;
 mod simulation;
 mod snapshot_held;
 mod stream_lost;

@@ -201,7 +201,7 @@ async fn assert_kept(platform: &Platform, service: &Service, all: &Tasks) {
     }
     assert_eq!(&folded, all, "the fold of {} messages", log.len());
 
-    let database = options(platform.database.url(), "test").unwrap();
+    let database = options(platform.database.service_url(), "test").unwrap();
     let differences = async || diff(&database, |_, _| {}).await.unwrap().differences();
     assert_eq!(differences().await, 0);
     let mut connection = platform.connection().await;

@@ -40,7 +40,7 @@ const PAUSE: Duration = Duration::from_millis(16);
 
 /// Appends a task of many events, as a ledger that ran for long would hold it.
 async fn seed_large_task(platform: &Platform) -> Vtid {
-    let database = options(platform.database.url(), "test").unwrap();
+    let database = options(platform.database.service_url(), "test").unwrap();
     let ledger = ledger_id(&pool(database, 1)).await.unwrap();
     let time = Clock::system().now();
     let vtid = Vtid::first_of(time.year());
@@ -150,7 +150,7 @@ async fn rebuild_by_command(platform: &Platform) -> String {
     let child = Command::new(program())
         .args(["projection", "rebuild", "vtid_ledger"])
         .env_clear()
-        .env("DATABASE_URL", platform.database.url())
+        .env("DATABASE_URL", platform.database.service_url())
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();

@@ -78,10 +78,10 @@ pub async fn run(args: DevArgs) -> Result<(), DevFailure> {
 
 async fn run_on(servers: &DevServers, args: DevArgs, auth: AuthSettings) -> Result<(), DevFailure> {
     servers.postgres.create_database_if_missing(DATABASE).await?;
-    let database_url = servers.postgres.url(DATABASE);
-    database::migrate(&database_url).await?;
+    database::migrate(&servers.postgres.url(DATABASE)).await?;
+    let login = servers.postgres.service_login().await?;
     let settings = AppOptions {
-        database_url,
+        database_url: servers.postgres.service_url(&login, DATABASE),
         nats: NatsArgs::plain(&servers.nats.url()),
         stream: args.stream,
         listen: args.listen,

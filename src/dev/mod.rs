@@ -20,6 +20,7 @@ mod nats;
 mod port;
 mod postgres;
 mod servers;
+mod service_login;
 mod user;
 
 pub use binaries::{NATS_VARIABLE, POSTGRES_VARIABLE};
@@ -29,3 +30,4 @@ pub use guard::{GuardArgs, guard_main};
 pub use nats::{NatsOptions, NatsServer};
 pub use postgres::{Durability, PostgresOptions, PostgresServer};
 pub use servers::DevServers;
+pub use service_login::ServiceLogin;

@@ -8,9 +8,10 @@ use crate::domain::position::Position;
 
 /// The projection's name: its key in `ledger.projection` and `ledger.progress`, and what commands call it.
 pub const NAME: &str = "vtid_ledger";
-/// Raised whenever the rows are to look different from what earlier code wrote, or the SQL has changed: `migrate`
-/// applies the SQL then, and the projector mends every row.
+/// Raised whenever the rows are to look different from what earlier code wrote: the projector mends every row then.
 pub const REVISION: i32 = 1;
+/// Raised whenever the SQL has changed: whoever serves refuses a database where `migrate` has not applied it.
+pub const SCHEMA_REVISION: i32 = 2;
 const SQL: &str = include_str!("../../projections/vtid_ledger.sql");
 
 /// Why a projection can't be used.
@@ -18,7 +19,7 @@ const SQL: &str = include_str!("../../projections/vtid_ledger.sql");
 pub enum ProjectionError {
     /// Its SQL is not applied, or that of an earlier revision.
     #[error(
-        "the projection {NAME} is not migrated (at revision {found}, this version needs {REVISION}): \
+        "the projection {NAME} is not migrated (at revision {found}, this version needs {SCHEMA_REVISION}): \
          run `vtid-ledger migrate`"
     )]
     NotMigrated {
@@ -59,7 +60,7 @@ pub async fn apply_sql(connection: &mut PgConnection) -> Result<(), ProjectionEr
             .bind(NAME)
             .fetch_optional(&mut *transaction)
             .await?;
-    if applied.is_some_and(|applied| applied > REVISION) {
+    if applied.is_some_and(|applied| applied > SCHEMA_REVISION) {
         return Ok(());
     }
     // Once its table was dropped, the projection follows from the log's start again.
@@ -71,10 +72,11 @@ pub async fn apply_sql(connection: &mut PgConnection) -> Result<(), ProjectionEr
     .await?;
     sqlx::raw_sql(SQL).execute(&mut *transaction).await?;
     sqlx::query(
-        "insert into ledger.projection (name, schema_revision, revision) values ($1, $2, $2)
+        "insert into ledger.projection (name, schema_revision, revision) values ($1, $2, $3)
          on conflict (name) do update set schema_revision = excluded.schema_revision",
     )
     .bind(NAME)
+    .bind(SCHEMA_REVISION)
     .bind(REVISION)
     .execute(&mut *transaction)
     .await?;
@@ -82,7 +84,7 @@ pub async fn apply_sql(connection: &mut PgConnection) -> Result<(), ProjectionEr
     Ok(())
 }
 
-/// Refuses a database in which this revision's SQL is not applied. Schema `ledger` must be there.
+/// Refuses a database in which this version's SQL is not applied. Schema `ledger` must be there.
 ///
 /// # Errors
 /// [`ProjectionError::NotMigrated`], saying what to do.
@@ -95,7 +97,7 @@ pub async fn check(connection: &mut PgConnection) -> Result<(), ProjectionError>
     .fetch_optional(connection)
     .await?;
     match applied.unwrap_or(0) {
-        found if found < REVISION => Err(ProjectionError::NotMigrated { found }),
+        found if found < SCHEMA_REVISION => Err(ProjectionError::NotMigrated { found }),
         _ => Ok(()),
     }
 }

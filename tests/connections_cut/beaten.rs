@@ -25,7 +25,7 @@ async fn head(connection: &mut PgConnection) -> u64 {
 
 async fn a_slow_writer_among_fast_ones(flavor: NatsFlavor) {
     let platform = platform_on(flavor).await;
-    let proxy = Proxy::with_latency(platform.database.url(), LATENCY).await;
+    let proxy = Proxy::with_latency(platform.database.service_url(), LATENCY).await;
     let (slow, fast) = (platform.serve_with(&["--database-url", proxy.url()]).await, platform.serve().await);
     let mut owner = platform.connection().await;
     let load = Load::start(&[&fast], 12, Duration::from_millis(1));

@@ -45,7 +45,7 @@ struct Cutting {
 impl Cutting {
     async fn start(flavor: NatsFlavor) -> Self {
         let platform = platform_on(flavor).await;
-        let proxy = Proxy::start(platform.database.url()).await;
+        let proxy = Proxy::start(platform.database.service_url()).await;
         let service = platform.serve_with(&["--database-url", proxy.url()]).await;
         Self { platform, proxy, service, written: AtomicUsize::new(0), late: Mutex::default() }
     }

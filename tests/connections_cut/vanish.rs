@@ -39,7 +39,7 @@ struct Haunted {
 impl Haunted {
     async fn start(flavor: NatsFlavor) -> Self {
         let platform = platform_on(flavor).await;
-        let proxy = Proxy::start(platform.database.url()).await;
+        let proxy = Proxy::start(platform.database.service_url()).await;
         let vanishing = platform.serve_with(&["--database-url", proxy.url()]).await;
         let other = platform.serve().await;
         Self { platform, proxy, vanishing, other }

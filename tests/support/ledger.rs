@@ -39,9 +39,9 @@ impl TestLedger {
         &self.database
     }
 
-    /// A pool as the owner.
+    /// A pool with the service's rights.
     pub(crate) fn pool(&self) -> PgPool {
-        pool(options(self.database.url(), "test").unwrap(), 4)
+        pool(options(self.database.service_url(), "test").unwrap(), 4)
     }
 
     /// The log as one more process would see it.
@@ -54,7 +54,7 @@ impl TestLedger {
     /// The writer's settings.
     pub(crate) fn writer_options(&self) -> WriterOptions {
         WriterOptions {
-            database: options(self.database.url(), "writer").unwrap(),
+            database: options(self.database.service_url(), "writer").unwrap(),
             limits: WriterLimits::default(),
             deadline: Duration::from_secs(20),
             operation_timeout: Duration::from_secs(5),

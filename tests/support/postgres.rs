@@ -6,11 +6,12 @@ use std::sync::{LazyLock, Mutex};
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::sync::OnceCell;
-use vtid_ledger::dev::{PostgresOptions, PostgresServer};
+use vtid_ledger::dev::{PostgresOptions, PostgresServer, ServiceLogin};
 
 /// Never dropped: the guard stops it and removes its folder when this process has ended. Nothing in it is bound to the
 /// runtime of the test that happened to start it.
 static SERVER: OnceCell<PostgresServer> = OnceCell::const_new();
+static SERVICE: OnceCell<ServiceLogin> = OnceCell::const_new();
 static COUNTER: AtomicU32 = AtomicU32::new(1);
 
 async fn server() -> &'static PostgresServer {
@@ -33,20 +34,31 @@ async fn server() -> &'static PostgresServer {
 pub(crate) struct TestDatabase {
     name: String,
     url: String,
+    service_url: String,
 }
 
 /// Makes an empty database with a name of its own.
 pub(crate) async fn database() -> TestDatabase {
-    let server = server().await;
     let name = format!("test_{}", COUNTER.fetch_add(1, Ordering::Relaxed));
-    server.create_database(&name).await.unwrap();
-    TestDatabase { url: server.url(&name), name }
+    server().await.create_database(&name).await.unwrap();
+    TestDatabase::named(name).await
 }
 
 impl TestDatabase {
+    async fn named(name: String) -> Self {
+        let server = server().await;
+        let login = SERVICE.get_or_init(async || server.service_login().await.unwrap()).await;
+        Self { url: server.url(&name), service_url: server.service_url(login, &name), name }
+    }
+
     /// The database owner's address.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The address for processes of the ledger, which have the service's rights alone.
+    pub(crate) fn service_url(&self) -> &str {
+        &self.service_url
     }
 }
 
@@ -62,7 +74,7 @@ impl TestDatabase {
         self.allow_connections(&mut admin, false).await;
         clone_database(&mut admin, &self.name, &name).await;
         self.allow_connections(&mut admin, true).await;
-        DatabaseCopy(Self { url: server.url(&name), name })
+        DatabaseCopy(Self::named(name).await)
     }
 
     /// What an operator does who restores a backup in place: whoever is connected is cut off, and finds the older

@@ -40,11 +40,11 @@ pub(crate) async fn migrated_database() -> TestDatabase {
 }
 
 impl Platform {
-    /// Runs a command of the program to its end, as an operator would.
+    /// Runs a command of the program to its end, as an operator would, with the service's rights.
     pub(crate) async fn run(&self, arguments: &[&str]) -> Ended {
         let mut command = tokio::process::Command::new(program());
         command.args(arguments).env_clear();
-        command.env("DATABASE_URL", self.database.url()).env("NATS_URL", self.nats.url());
+        command.env("DATABASE_URL", self.database.service_url()).env("NATS_URL", self.nats.url());
         let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
         let output = tokio::time::timeout(Duration::from_mins(1), output).await.expect("it ends").unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -101,7 +101,7 @@ impl Platform {
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(arguments)
             .env_clear()
-            .env("DATABASE_URL", self.database.url())
+            .env("DATABASE_URL", self.database.service_url())
             .env("NATS_URL", self.nats.url())
             .env("AUTH", "off")
             .stdout(Stdio::null());
