@@ -6,6 +6,7 @@ mod figures;
 mod pgbench;
 mod servers;
 mod table;
+mod tokens;
 mod wrk;
 
 use std::path::{Path, PathBuf};
@@ -55,6 +56,8 @@ enum BenchError {
     Migration(#[from] vtid_ledger::database::DatabaseError),
     #[error(transparent)]
     Database(#[from] sqlx::Error),
+    #[error(transparent)]
+    Token(#[from] jsonwebtoken::errors::Error),
     #[error(transparent)]
     Http(#[from] reqwest::Error),
     #[error(transparent)]
@@ -130,21 +133,22 @@ async fn interrupted() {
 
 async fn measure(settings: &Settings, servers: &Servers) -> Result<String, BenchError> {
     let circumstances = Circumstances::ask(servers).await?;
-    let service = Service::start(servers).await?;
+    let service = Service::start(servers, None).await?;
     let (prefix, count) = warm_up(&service).await?;
     let tasks = (prefix.as_str(), count);
     let (ledger, own) = (servers.ledger_url(), servers.yardstick_url());
     let yardstick = Yardstick::prepare(&ledger, &own, servers.folder(), tasks).await?;
-    let subject = Subject { service: &service, database: &ledger, tasks };
+    let subject = Subject { service: &service, database: &ledger, tasks, tokens: &[] };
     let mut lines = Vec::from(beside_pgbench(settings, &subject, &yardstick).await?);
     lines.extend(beside_snapshot(settings, &subject).await?);
     service.stop().await?;
+    lines.push(tokens::compare(settings, servers, tasks).await?);
     Ok(table::page(settings, &circumstances, yardstick.body_bytes(), &lines))
 }
 
 /// Creates tasks for some seconds, and says which GETs can read: their VTIDs' prefix, and how many.
 async fn warm_up(service: &Service) -> Result<(String, u32), BenchError> {
-    wrk::run(service.base(), Load::Create, MANY, Duration::from_secs(3)).await?;
+    wrk::run(service.base(), Load::Create { tokens: &[] }, MANY, Duration::from_secs(3)).await?;
     let body = r#"{"taskFamily":"DEPLOY","taskType":"service","description":"the last","tenant":"system"}"#;
     let client = vtid_ledger::fetch::client().no_proxy().build()?;
     let request = client.post(format!("{}/vtid/create", service.base()));
@@ -163,12 +167,14 @@ struct Subject<'a> {
     service: &'a Service,
     database: &'a str,
     tasks: (&'a str, u32),
+    tokens: &'a [String],
 }
 
 impl Subject<'_> {
     async fn creates(&self, connections: u32, time: Duration) -> Result<Figure, BenchError> {
         let before = self.head().await?;
-        let run = wrk::run(self.service.base(), Load::Create, connections, time).await?;
+        let run =
+            wrk::run(self.service.base(), Load::Create { tokens: self.tokens }, connections, time).await?;
         let grown = self.head().await? - before;
         // More may be in: requests that were under way when the time was up.
         if i64::try_from(run.answered).is_ok_and(|answered| grown < answered) {

@@ -90,8 +90,8 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Starts it and waits until it is ready.
-    pub(crate) async fn start(servers: &Servers) -> Result<Self, BenchError> {
+    /// Starts it and waits until it is ready. With a secret, it asks its callers for tokens.
+    pub(crate) async fn start(servers: &Servers, secret: Option<&str>) -> Result<Self, BenchError> {
         let log_path = servers.folder().join("serve.log");
         let fault = |error| BenchError::File { path: log_path.clone(), error };
         let log = File::options().append(true).create(true).open(&log_path).map_err(fault)?;
@@ -102,7 +102,7 @@ impl Service {
             .env_clear()
             .env("DATABASE_URL", servers.ledger_url())
             .env("NATS_URL", servers.nats_url())
-            .env("AUTH", "off")
+            .envs([secret.map_or(("AUTH", "off"), |secret| ("JWT_SECRET", secret))])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log.try_clone().map_err(fault)?)

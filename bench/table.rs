@@ -68,8 +68,8 @@ pub(crate) fn page(settings: &Settings, at: &Circumstances, body_bytes: usize, l
              ledger is the release binary as `serve` runs it, log lines and NATS included; a run with any answer other \
              than 200 is thrown out as an error. The yardstick's insert is one row with a body of {body_bytes} bytes, an \
              event's record, under one unique index, a transaction each; its select is the row that a GET shows, by the \
-             same key. The last two lines hold the ledger against itself: with a REPEATABLE READ transaction that had \
-             been open for {open} s under creates at 64 connections and stayed open, and just before it began.\n\n"
+             same key. The lines after that hold the ledger against itself: with a REPEATABLE READ transaction that had \
+             been open for {open} s under creates at 64 connections and stayed open, and just before it began; and asking 200 callers in turn for their tokens (HS256), and asking nobody.\n\n"
         ),
     );
     for (name, fact) in &at.facts {

@@ -12,8 +12,8 @@ use crate::figures::Figure;
 /// What is asked of the ledger.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Load<'a> {
-    /// `POST /vtid/create`.
-    Create,
+    /// `POST /vtid/create`, by the callers with these tokens in turn; by nobody in particular if there are none.
+    Create { tokens: &'a [String] },
     /// `GET /vtid/{vtid}`, at random of the first `count` tasks with this prefix.
     Get { prefix: &'a str, count: u32 },
 }
@@ -39,7 +39,10 @@ pub(crate) async fn run(
     command.args(["--connections", &connections.to_string()]);
     command.args(["--duration", &format!("{}s", time.as_secs())]);
     match load {
-        Load::Create => command.arg("--script").arg(scripts.join("create.lua")).arg(base),
+        Load::Create { tokens } => {
+            command.env("BENCH_TOKENS", tokens.join(" "));
+            command.arg("--script").arg(scripts.join("create.lua")).arg(base)
+        }
         Load::Get { prefix, count } => command.arg("--script").arg(scripts.join("get.lua")).args([
             base,
             "--",
