@@ -22,6 +22,7 @@ mod projection;
 mod properties;
 mod rebuild;
 mod rebuild_under_load;
+mod schemathesis;
 mod simulation;
 mod snapshot_held;
 mod stream_lost;

@@ -1,0 +1,79 @@
+//! The live service against its own document, by Schemathesis: every phase and every check (see schemathesis.toml), once
+//! shortly with the same seed every time. `make fuzz` runs many more cases, from another seed every time:
+//! `SCHEMATHESIS_CASES=n` is how many at least, `SCHEMATHESIS_SEED=n` repeats one.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use crate::support::service::{Service, platform};
+
+/// Of a short run.
+const EXAMPLES: u64 = 25;
+const SEED: u64 = 20_261_124;
+/// A run makes some 17 cases for each example that it may take of a call, and some hundreds besides.
+const CASES_AN_EXAMPLE: u64 = 16;
+/// Of a short run, and for each case of a long one.
+const PATIENCE: Duration = Duration::from_mins(5);
+const PATIENCE_A_CASE: Duration = Duration::from_secs(1);
+
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap())
+}
+
+#[tokio::test]
+async fn schemathesis_finds_nothing() {
+    let cases = setting("SCHEMATHESIS_CASES");
+    let seed = setting("SCHEMATHESIS_SEED").unwrap_or_else(|| cases.map_or(SEED, |_| fastrand::u64(..)));
+    let examples = cases.map_or(EXAMPLES, |cases| cases.div_ceil(CASES_AN_EXAMPLE));
+    let platform = platform().await;
+    let service = platform.serve().await;
+    println!("SCHEMATHESIS_SEED={seed}");
+    let run = tokio::time::timeout(patience(cases), run(&service, None, examples, seed));
+    let (found_nothing, told) = run.await.expect("Schemathesis ends");
+    let (_, summary) = told.split_once("= SUMMARY =").unwrap_or(("", &told));
+    println!("{summary}");
+    assert!(found_nothing, "{told}");
+    assert!(generated(&told) >= cases.unwrap_or(1), "fewer cases than asked for");
+    for phase in ["Examples", "Coverage", "Fuzzing", "Stateful"] {
+        assert!(summary.contains(&format!("✅ {phase}")), "{phase} did not run: {summary}");
+    }
+    service.get("/vtid/health").await.expect(200);
+}
+
+fn patience(cases: Option<u64>) -> Duration {
+    PATIENCE + PATIENCE_A_CASE * u32::try_from(cases.unwrap_or(0)).unwrap()
+}
+
+/// Whether it found nothing, and all that it printed.
+async fn run(service: &Service, authorization: Option<&str>, examples: u64, seed: u64) -> (bool, String) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tool = tool(root);
+    let mut command = Command::new(tool.join("bin/python"));
+    command.args(["-m", "schemathesis.cli", "run", "--no-color"]);
+    command.arg("--max-examples").arg(examples.to_string()).arg("--seed").arg(seed.to_string());
+    if let Some(authorization) = authorization {
+        command.arg("--header").arg(format!("Authorization: {authorization}"));
+    }
+    command.arg(format!("{}/openapi.json", service.base()));
+    command.env_clear().env("HYPOTHESIS_STORAGE_DIRECTORY", tool.join("hypothesis"));
+    command.env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONIOENCODING", "utf-8").env("COLUMNS", "100");
+    let output = command.current_dir(root).stdin(Stdio::null()).kill_on_drop(true).output().await.unwrap();
+    let told =
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    (output.status.success(), told)
+}
+
+fn tool(root: &Path) -> PathBuf {
+    let tool = root.join(".tools/schemathesis");
+    assert!(tool.join("bin/python").exists(), "{} is missing: run `make test-deps`", tool.display());
+    tool
+}
+
+/// How many cases it made.
+fn generated(told: &str) -> u64 {
+    let (before, _) = told.split_once(" generated").expect("the number of cases");
+    before.rsplit(char::is_whitespace).next().unwrap().parse().unwrap()
+}
