@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 use crate::support::service::{Service, platform};
 
 /// Of a short run.
-const EXAMPLES: u64 = 25;
+const EXAMPLES: u64 = 35;
 const SEED: u64 = 20_261_124;
 /// A run makes more cases than this for each example that it may take of a call, and some hundreds besides.
 const CASES_AN_EXAMPLE: u64 = 15;
@@ -34,12 +35,11 @@ async fn schemathesis_finds_nothing() {
     let run = tokio::time::timeout(patience(cases), run(&service, None, examples, seed));
     let (found_nothing, told) = run.await.expect("Schemathesis ends");
     let (_, summary) = told.split_once("= SUMMARY =").unwrap_or(("", &told));
-    println!("{summary}");
-    assert!(found_nothing, "{told}");
-    assert!(told.contains("9 selected / 9 total"), "{told}");
+    assert!(found_nothing, "see above");
+    assert!(told.contains("9 selected / 9 total"), "not every call was made");
     assert!(generated(&told) >= cases.unwrap_or(1), "fewer cases than asked for");
     for phase in ["Examples", "Coverage", "Fuzzing", "Stateful"] {
-        assert!(summary.contains(&format!("✅ {phase}")), "{phase} did not run: {summary}");
+        assert!(summary.contains(&format!("✅ {phase}")), "{phase} did not run");
     }
     service.get("/vtid/health").await.expect(200);
 }
@@ -48,7 +48,7 @@ fn patience(cases: Option<u64>) -> Duration {
     PATIENCE + PATIENCE_A_CASE * u32::try_from(cases.unwrap_or(0)).unwrap()
 }
 
-/// Whether it found nothing, and all that it printed.
+/// Whether it found nothing, and all that it printed, which is printed here too.
 async fn run(service: &Service, authorization: Option<&str>, examples: u64, seed: u64) -> (bool, String) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let tool = tool(root);
@@ -63,10 +63,16 @@ async fn run(service: &Service, authorization: Option<&str>, examples: u64, seed
     command.arg(format!("{}/openapi.json", service.base()));
     command.env_clear().env("HYPOTHESIS_STORAGE_DIRECTORY", tool.join("hypothesis"));
     command.env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONIOENCODING", "utf-8").env("COLUMNS", "100");
-    let output = command.current_dir(root).stdin(Stdio::null()).kill_on_drop(true).output().await.unwrap();
-    let told =
-        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
-    (output.status.success(), told)
+    command.env("PYTHONUNBUFFERED", "1").current_dir(root).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = command.kill_on_drop(true).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut told = String::new();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        println!("{line}");
+        told += &line;
+        told.push('\n');
+    }
+    (child.wait().await.unwrap().success(), told)
 }
 
 fn tool(root: &Path) -> PathBuf {

@@ -16,7 +16,7 @@ use crate::domain::position::Position;
 use crate::domain::status::Status;
 use crate::http::error::{ApiError, Unavailable};
 
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 
 /// The answers of one call, under their statuses.
 pub(in crate::http) struct Answers {
@@ -136,12 +136,9 @@ fn all() -> Vec<ApiError> {
 }
 
 /// The schemas of all errors; they are called as their codes are.
-pub(super) fn named(tokens: bool) -> BTreeMap<String, RefOr<Schema>> {
+pub(super) fn named() -> BTreeMap<String, RefOr<Schema>> {
     let mut named: BTreeMap<_, _> =
         all().iter().map(|error| (name_of(error.name().2), schema(error))).collect();
-    for OfCallers { error, code, .. } in of_callers(tokens) {
-        named.insert(name_of(code), body(error, code, text()));
-    }
     named.insert("Fault".to_owned(), fault());
     named
 }
@@ -207,87 +204,15 @@ fn fault() -> RefOr<Schema> {
     object(fields, 2).description(Some(description)).into()
 }
 
-fn text() -> RefOr<Schema> {
+pub(super) fn text() -> RefOr<Schema> {
     Object::with_type(Type::String).into()
 }
 
 /// `invalid_payload` is called `InvalidPayload`.
-fn name_of(code: &str) -> String {
+pub(super) fn name_of(code: &str) -> String {
     let capital = |word: &str| {
         let mut chars = word.chars();
         chars.next().map(|first| first.to_ascii_uppercase().to_string() + chars.as_str()).unwrap_or_default()
     };
     code.split('_').map(capital).collect()
-}
-
-/// An error that tells who calls, or how often: before the route is looked at.
-struct OfCallers {
-    status: &'static str,
-    error: &'static str,
-    code: &'static str,
-    when: &'static str,
-    /// Whether it takes tokens to come to pass.
-    with_tokens: bool,
-    header: Option<fn() -> Named>,
-}
-
-const OF_CALLERS: [OfCallers; 3] = [
-    OfCallers {
-        status: "401",
-        error: "Unauthorized",
-        code: "unauthorized",
-        when: "no token, or a bad one",
-        with_tokens: true,
-        header: Some(headers::www_authenticate),
-    },
-    OfCallers {
-        status: "403",
-        error: "Forbidden",
-        code: "forbidden",
-        when: "not for this caller's role or tenant",
-        with_tokens: true,
-        header: None,
-    },
-    OfCallers {
-        status: "429",
-        error: "Too many requests",
-        code: "too_many_requests",
-        when: "the caller asks more often than it may",
-        with_tokens: false,
-        header: Some(headers::retry_after),
-    },
-];
-
-fn of_callers(tokens: bool) -> impl Iterator<Item = OfCallers> {
-    OF_CALLERS.into_iter().filter(move |error| tokens || !error.with_tokens)
-}
-
-/// The answers that a call has because of who calls.
-pub(super) fn callers(tokens: bool) -> Vec<(&'static str, RefOr<Response>)> {
-    let answer = |OfCallers { status, error, code, when, header, .. }| {
-        let schema = Ref::from_schema_name(name_of(code));
-        let mut response = ResponseBuilder::new().description(format!("{error}: {when}"));
-        response = response.content(JSON, ContentBuilder::new().schema(Some(schema)).build());
-        let headers = header.map(|header| header()).into_iter().chain([headers::request_id()]);
-        let response = headers.fold(response, |response, (name, header)| response.header(name, header));
-        (status, response.build().into())
-    };
-    of_callers(tokens).map(answer).collect()
-}
-
-/// What a caller that is not known is told less of: either of the two.
-pub(super) fn or_less(response: &mut RefOr<Response>, less: RefOr<Schema>) {
-    let RefOr::T(response) = response else { return };
-    for content in response.content.values_mut() {
-        if let RefOr::T(content) = content {
-            let whole = content.schema.take().into_iter();
-            content.schema =
-                Some(whole.chain([less.clone()]).fold(OneOfBuilder::new(), OneOfBuilder::item).into());
-        }
-    }
-}
-
-/// The body of an unready process, for a caller that is not known.
-pub(super) fn not_ready_less() -> RefOr<Schema> {
-    body("Unavailable", "unavailable", text())
 }

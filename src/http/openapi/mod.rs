@@ -2,6 +2,7 @@
 //! and errors that the handlers themselves use.
 
 mod answers;
+mod callers;
 mod errors;
 pub(super) mod example;
 mod headers;
@@ -83,8 +84,8 @@ impl IntoResponses for Document {
 
 /// The whole document over the paths that are served.
 fn document(paths: Paths, tokens: bool) -> OpenApi {
-    let mut components =
-        ComponentsBuilder::new().schemas_from_iter(schema::named()).schemas_from_iter(errors::named(tokens));
+    let named = schema::named().into_iter().chain(errors::named()).chain(callers::named(tokens));
+    let mut components = ComponentsBuilder::new().schemas_from_iter(named);
     if tokens {
         let bearer = Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
         components = components.security_scheme("bearer", SecurityScheme::Http(bearer.build()));
@@ -110,9 +111,8 @@ fn document(paths: Paths, tokens: bool) -> OpenApi {
     for (path, item) in &mut document.paths.paths {
         for operation in operations(item) {
             match path.as_str() {
-                HEALTH => {}
                 READY if tokens => tell_the_unknown_less(operation),
-                READY => {}
+                HEALTH | READY => {}
                 _ => look_at_the_caller(operation, tokens),
             }
         }
@@ -125,16 +125,17 @@ fn look_at_the_caller(operation: &mut Operation, tokens: bool) {
     if tokens {
         operation.security = Some(vec![bearer()]);
     }
-    let answers = errors::callers(tokens).into_iter().map(|(status, response)| (status.to_owned(), response));
+    let answers =
+        callers::answers(tokens).into_iter().map(|(status, response)| (status.to_owned(), response));
     operation.responses.responses.extend(answers);
 }
 
 /// A call that anybody may make, and that tells more to whom the ledger knows.
 fn tell_the_unknown_less(operation: &mut Operation) {
     operation.security = Some(vec![SecurityRequirement::default(), bearer()]);
-    for (status, less) in [("200", answers::ready_less()), ("503", errors::not_ready_less())] {
+    for (status, less) in [("200", answers::ready_less()), ("503", callers::not_ready_less())] {
         if let Some(response) = operation.responses.responses.get_mut(status) {
-            errors::or_less(response, less);
+            callers::or_less(response, &less);
         }
     }
 }
