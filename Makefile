@@ -3,10 +3,13 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test simulate lint fmt bench deps test-deps bench-deps
+.PHONY: help run test simulate fuzz lint fmt bench deps test-deps bench-deps
 
 # For `make simulate`
 SEEDS ?= 5000000
+
+# For `make fuzz`
+CASES ?= 10000
 
 # For `make run`, e.g. RUN_ARGS='--listen 127.0.0.1:9090'
 RUN_ARGS ?=
@@ -15,11 +18,12 @@ help:
 	@echo "make run        start the ledger with a private PostgreSQL and NATS (RUN_ARGS='...' are its arguments)"
 	@echo "make test       run all tests"
 	@echo "make simulate   run the protocol machines together, SEEDS=$(SEEDS) times, each with its own faults"
+	@echo "make fuzz       have Schemathesis call the service from its own document, CASES=$(CASES) times at least"
 	@echo "make lint       check format and lints"
 	@echo "make fmt        format the code"
 	@echo "make bench      measure the ledger beside pgbench, into bench/RESULTS.md (some six minutes; a quiet machine)"
 	@echo "make deps       install what 'make run' needs (PostgreSQL, nats-server)"
-	@echo "make test-deps  install what else 'make test' needs (a second nats-server, under .tools/)"
+	@echo "make test-deps  install what else 'make test' needs (a second nats-server and Schemathesis, under .tools/)"
 	@echo "make bench-deps install what else 'make bench' needs (wrk)"
 
 run: deps
@@ -31,6 +35,10 @@ test: deps test-deps
 # Another first seed: SIMULATION_FROM=n. One seed alone, step by step: SIMULATION_SEED=n.
 simulate:
 	SIMULATION_SEEDS=$(SEEDS) cargo test --release --test client everything_together -- --nocapture
+
+# The same calls again: SCHEMATHESIS_SEED=n, as it printed.
+fuzz: deps test-deps
+	SCHEMATHESIS_CASES=$(CASES) cargo test --test client schemathesis -- --nocapture
 
 lint:
 	cargo fmt --check

@@ -24,6 +24,7 @@ mod properties;
 mod rebuild;
 mod rebuild_under_load;
 mod roles;
+mod schemathesis;
 mod simulation;
 mod snapshot_held;
 mod stream_lost;

@@ -19,7 +19,8 @@ use super::error::ApiError;
 use super::openapi::{Answers, AnyHeaders, DOCUMENTATION, cache_control, content_security_policy, of_work};
 use super::reading::NoParameters;
 
-/// What the page may load, and who may show it. Swagger UI needs no more than this, by its source (5.32):
+/// What the page may load, and who may show it. Swagger UI needs no more than this, by its source (5.32), and by trial
+/// in Chromium 156: the page, a call opened and tried out, without one violation.
 ///
 /// - scripts: its one bundle and our page.js; no inline script. Its only uses of `new Function` are look-ups of the
 ///   global object, within `try` and after `self` and `window`, so no `unsafe-eval`;

@@ -60,10 +60,13 @@ pub(in crate::http) fn health() -> RefOr<Schema> {
     success(vec![("service", fixed(SERVICE)), ("timestamp", of::<Timestamp>())])
 }
 
-/// Where tokens are asked for, strangers are told no more than `ok`.
 pub(in crate::http) fn ready() -> RefOr<Schema> {
-    let fields = [("ok", is_ok(true))].into_iter().chain(readiness()).collect();
-    object(fields, 1).into()
+    success(readiness())
+}
+
+/// For a caller that is not known.
+pub(super) fn ready_less() -> RefOr<Schema> {
+    success(Vec::new())
 }
 
 fn readiness() -> Vec<(&'static str, RefOr<Schema>)> {
@@ -95,8 +98,7 @@ pub(in crate::http) fn not_ready() -> Response {
     let mut detail = vec![("reason", reason.into()), ("message", Object::with_type(Type::String).into())];
     detail.extend(readiness());
     let all = detail.len();
-    let detail = OneOfBuilder::new().item(object(detail, all)).item(Object::with_type(Type::String));
-    let schema = errors::body("Unavailable", "unavailable", detail.into());
+    let schema = errors::body("Unavailable", "unavailable", object(detail, all).into());
     let content = ContentBuilder::new().schema(Some(schema)).example(Some(example::not_ready()));
     let (retry_after, header) = headers::retry_after();
     let description =

@@ -11,13 +11,12 @@ use utoipa::openapi::{Content, Object, Ref, RefOr, Response, Schema};
 
 use super::headers::{self, Named};
 use super::schema::{fixed, is_ok, list, object, of};
-use crate::auth::verify::TokenFault;
 use crate::domain::payload::Fault;
 use crate::domain::position::Position;
 use crate::domain::status::Status;
 use crate::http::error::{ApiError, Unavailable};
 
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 
 /// The answers of one call, under their statuses.
 pub(in crate::http) struct Answers {
@@ -93,9 +92,9 @@ impl Answers {
     }
 }
 
-/// Of a call that is not looked at while too many are under way, or when its caller asks too often.
-pub(in crate::http) fn of_work() -> [ApiError; 2] {
-    [ApiError::TooManyRequests { retry_after_seconds: 1 }, ApiError::Unavailable(Unavailable::Busy)]
+/// Of a call that is not looked at while too many are under way.
+pub(in crate::http) fn of_work() -> [ApiError; 1] {
+    [ApiError::Unavailable(Unavailable::Busy)]
 }
 
 /// Of a call with a body.
@@ -130,8 +129,6 @@ fn all() -> Vec<ApiError> {
         ApiError::InvalidTransition { from: Status::Complete, to: Status::Active },
         ApiError::Internal,
     ];
-    all.extend(for_tokens());
-    all.extend(of_work());
     all.extend(of_bodies());
     all.extend(of_writes());
     all.extend(of_reads());
@@ -165,8 +162,7 @@ fn of_status(errors: &[&ApiError]) -> Response {
     let example = errors.first().and_then(|error| serde_json::from_str(&error.body()).ok());
     response = response.content(JSON, ContentBuilder::new().schema(Some(schema)).example(example).build());
     let headers = errors.iter().filter_map(|error| match error {
-        ApiError::Unauthorized(_) => Some(headers::www_authenticate()),
-        ApiError::TooManyRequests { .. } | ApiError::Unavailable(_) => Some(headers::retry_after()),
+        ApiError::Unavailable(_) => Some(headers::retry_after()),
         ApiError::MethodNotAllowed => Some(headers::allow()),
         ApiError::VtidNotFound(Some(_)) => Some(headers::position_shown()),
         _ => None,
@@ -208,31 +204,15 @@ fn fault() -> RefOr<Schema> {
     object(fields, 2).description(Some(description)).into()
 }
 
-fn text() -> RefOr<Schema> {
+pub(super) fn text() -> RefOr<Schema> {
     Object::with_type(Type::String).into()
 }
 
 /// `invalid_payload` is called `InvalidPayload`.
-fn name_of(code: &str) -> String {
+pub(super) fn name_of(code: &str) -> String {
     let capital = |word: &str| {
         let mut chars = word.chars();
         chars.next().map(|first| first.to_ascii_uppercase().to_string() + chars.as_str()).unwrap_or_default()
     };
     code.split('_').map(capital).collect()
-}
-
-/// Errors of the callers' tokens.
-fn for_tokens() -> [ApiError; 2] {
-    [ApiError::Unauthorized(TokenFault::Missing), ApiError::Forbidden("the token's role has no rights here")]
-}
-
-/// The answers that a call has where tokens are asked for, under their statuses.
-pub(super) fn of_tokens() -> Vec<(String, RefOr<Response>)> {
-    let answer = |error: &ApiError| {
-        let mut response = of_status(&[error]);
-        let (name, header) = headers::request_id();
-        response.headers.insert(name.to_owned(), RefOr::T(header));
-        (error.name().0.as_u16().to_string(), response.into())
-    };
-    for_tokens().iter().map(answer).collect()
 }

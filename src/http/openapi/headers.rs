@@ -1,11 +1,11 @@
 //! The headers of the contract, as the document describes them.
 
 use serde_json::json;
-use utoipa::IntoParams;
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::{Ref, RefOr, Required, Schema};
+use utoipa::openapi::{RefOr, Required, Schema};
+use utoipa::{IntoParams, PartialSchema};
 
 use super::schema::{count, of};
 use super::text::string;
@@ -97,7 +97,7 @@ fn min_position_sent() -> Parameter {
     let description = "The position that the answer must show at least: a write's `Ledger-Position`, to read one's own \
         writes through any process. The read waits for it 2 seconds at most, then it is 503 `read_behind`. Below 2^63; \
         a malformed one is 400 `Invalid query`.";
-    parameter("Ledger-Min-Position", Ref::from_schema_name("Position"), description)
+    parameter("Ledger-Min-Position", Position::schema(), description)
 }
 
 /// The headers that every route takes.
