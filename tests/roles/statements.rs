@@ -145,7 +145,7 @@ async fn assert_copies(url: &str, role: &str, table: &str, may_read: bool) {
     };
     let code = |error: sqlx::Error| {
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-        code.map(|code| code.into_owned()).unwrap_or_else(|| panic!("{role}, {table}: {error}"))
+        code.unwrap_or_else(|| panic!("{role}, {table}: {error}")).into_owned()
     };
     let mut reading = connection().await;
     let out = reading.copy_out_raw(&format!("copy (select * from {table}) to stdout")).await;
