@@ -119,6 +119,24 @@ async fn one_sql_file_and_two_commands() {
     own.stop().await;
 }
 
+/// Hosted servers give nobody a superuser.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn by_an_administrator_who_is_no_superuser() {
+    let own = Own::start().await;
+    let create = "create role administrator login createrole createdb password 'administrator'";
+    own.sql(&own.server.url("postgres"), create).await;
+    let admin = own.url("administrator", "administrator", "postgres");
+    for _ in 0..2 {
+        own.set_up(&admin, &[("OWNER_PASSWORD", "owner"), ("SERVICE_PASSWORD", "service")]).await;
+    }
+    migrate(&own.url("vtid_ledger_owner", "owner", "vtid_ledger")).await.unwrap();
+    let service = own.url("vtid_ledger_service", "service", "vtid_ledger");
+    assert_serves(&own, &service).await;
+    assert_no_more_than_it_needs(&service).await;
+    assert_rights(&own.server.url("vtid_ledger")).await;
+    own.stop().await;
+}
+
 /// What Supabase has made before: `postgres` owns the database and is no superuser, its roles are there, and whatever is
 /// made in `public` is granted to them by default (here in every schema).
 const LIKE_SUPABASE: &str = "
