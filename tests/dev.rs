@@ -84,6 +84,15 @@ async fn it_works_says_where_and_stops_when_told() {
     let rows: i64 =
         sqlx::query_scalar(r#"select count(*) from "VtidLedger""#).fetch_one(&mut connection).await.unwrap();
     assert_eq!(rows, 1);
+    // The service itself is not.
+    let logins: Vec<String> = sqlx::query_scalar(
+        "select distinct usename::text from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
+             and backend_type = 'client backend'",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(logins, ["vtid_ledger_service"]);
     let told = std::fs::read_to_string(&stdout).unwrap();
     for address in [&endpoints.http, &endpoints.postgres, &endpoints.nats] {
         assert!(told.lines().any(|line| line.ends_with(address.as_str())), "{address}: {told}");

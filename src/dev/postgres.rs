@@ -17,7 +17,6 @@ use super::error::DevError;
 use super::guard::StopSignal;
 use super::guarded::{Guarded, ServerCommand};
 use super::port;
-use super::service_login::{self, ServiceLogin};
 use super::user::ServerUser;
 
 const SERVER: &str = "PostgreSQL";
@@ -115,24 +114,8 @@ impl PostgresServer {
         self.url_of(OWNER, &self.password, database)
     }
 
-    /// Makes the login that the service is to use, or gives it another password if it is there.
-    ///
-    /// # Errors
-    /// PostgreSQL's refusal.
-    pub async fn service_login(&self) -> Result<ServiceLogin, DevError> {
-        let login = ServiceLogin::new();
-        self.execute(login.sql()).await?;
-        Ok(login)
-    }
-
-    /// The service's address of `database`, password included.
-    #[must_use]
-    pub fn service_url(&self, login: &ServiceLogin, database: &str) -> String {
-        self.url_of(service_login::NAME, login.password(), database)
-    }
-
     /// Neither names nor passwords have anything to escape.
-    fn url_of(&self, login: &str, password: &str, database: &str) -> String {
+    pub(super) fn url_of(&self, login: &str, password: &str, database: &str) -> String {
         let database = utf8_percent_encode(database, NON_ALPHANUMERIC).to_string().replace("%5F", "_");
         format!("postgres://{login}:{password}@{}:{}/{database}", Ipv4Addr::LOCALHOST, self.port)
     }
@@ -196,7 +179,7 @@ impl PostgresServer {
     }
 
     /// `sql` holds nothing but our own words, a checked name or a password that we made.
-    async fn execute(&self, sql: String) -> Result<(), DevError> {
+    pub(super) async fn execute(&self, sql: String) -> Result<(), DevError> {
         let mut connection = connect(self.port, &self.password).await?;
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
         connection.close().await?;

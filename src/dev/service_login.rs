@@ -2,8 +2,11 @@
 
 use uuid::Uuid;
 
+use super::error::DevError;
+use super::postgres::PostgresServer;
+
 /// As `setup/roles.sql` names it.
-pub(super) const NAME: &str = "vtid_ledger_service";
+const NAME: &str = "vtid_ledger_service";
 
 /// The service's login, with a password that lasts until it is made anew.
 #[derive(Debug, Clone)]
@@ -12,17 +15,13 @@ pub struct ServiceLogin {
 }
 
 impl ServiceLogin {
-    pub(super) fn new() -> Self {
+    /// The password has letters and digits alone.
+    fn new() -> Self {
         Self { password: Uuid::new_v4().simple().to_string() }
     }
 
-    /// Letters and digits alone.
-    pub(super) fn password(&self) -> &str {
-        &self.password
-    }
-
     /// What the cluster's owner runs, as `setup/roles.sql` does: the rights themselves are granted by the migrations.
-    pub(super) fn sql(&self) -> String {
+    fn sql(&self) -> String {
         format!(
             "do $$
             declare
@@ -38,5 +37,23 @@ impl ServiceLogin {
             grant vtid_ledger_writer, vtid_ledger_projector to {NAME};",
             self.password
         )
+    }
+}
+
+impl PostgresServer {
+    /// Makes the login that the service is to use, or gives it another password if it is there.
+    ///
+    /// # Errors
+    /// PostgreSQL's refusal.
+    pub async fn service_login(&self) -> Result<ServiceLogin, DevError> {
+        let login = ServiceLogin::new();
+        self.execute(login.sql()).await?;
+        Ok(login)
+    }
+
+    /// The service's address of `database`, password included.
+    #[must_use]
+    pub fn service_url(&self, login: &ServiceLogin, database: &str) -> String {
+        self.url_of(NAME, &login.password, database)
     }
 }

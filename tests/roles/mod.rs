@@ -1,8 +1,10 @@
 //! Who may do what, for whoever comes with SQL.
 
+mod own;
 mod rule;
 mod setup;
 mod statements;
+mod upgrade;
 
 use sqlx::PgConnection;
 

@@ -1,83 +1,14 @@
 //! The set-up as the README has it: one SQL file, then `migrate` and `serve`, each with a login of its own.
 
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use tempfile::TempDir;
-use vtid_ledger::dev::{PostgresOptions, PostgresServer};
+use sqlx::{Connection, PgConnection};
 
 use super::NO_RIGHT;
+use super::own::{FILE, Own, migrate};
 use super::statements::{assert_rights, assert_table};
 use crate::support::service::{Service, platform, some_task};
-use crate::support::{NatsFlavor, TestNats, eventually, folder, nats, program};
-
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/setup/roles.sql");
-
-/// A server of one test: roles belong to a whole server.
-struct Own {
-    server: PostgresServer,
-    nats: TestNats,
-    /// Where PostgreSQL's own programs are.
-    programs: PathBuf,
-    _folder: TempDir,
-}
-
-impl Own {
-    async fn start() -> Self {
-        let folder = folder();
-        let options = PostgresOptions::new(folder.path().join("postgres"), program());
-        let server = PostgresServer::start(&options).await.unwrap();
-        let mut connection = PgConnection::connect(&server.url("postgres")).await.unwrap();
-        let programs: String = sqlx::query_scalar("select setting from pg_config where name = 'BINDIR'")
-            .fetch_one(&mut connection)
-            .await
-            .unwrap();
-        Self { server, nats: nats(NatsFlavor::Current).await, programs: programs.into(), _folder: folder }
-    }
-
-    /// The address of `database` for a login.
-    fn url(&self, login: &str, password: &str, database: &str) -> String {
-        format!("postgres://{login}:{password}@127.0.0.1:{}/{database}", self.server.port())
-    }
-
-    /// Some SQL as `url` says.
-    async fn sql(&self, url: &str, sql: &str) {
-        let mut connection = PgConnection::connect(url).await.unwrap();
-        sqlx::raw_sql(AssertSqlSafe(sql))
-            .execute(&mut connection)
-            .await
-            .unwrap_or_else(|error| panic!("{sql}: {error}"));
-    }
-
-    /// Runs one of PostgreSQL's own programs, the server's where they came with it.
-    async fn run(&self, name: &str, arguments: &[&str], settings: &[(&str, &str)]) -> Output {
-        let program = Some(self.programs.join(name)).filter(|program| program.exists());
-        let mut command = tokio::process::Command::new(program.unwrap_or_else(|| name.into()));
-        command.args(arguments).envs(settings.iter().copied()).stdin(Stdio::null()).kill_on_drop(true);
-        tokio::time::timeout(Duration::from_mins(1), command.output()).await.expect("it ends").unwrap()
-    }
-
-    /// `setup/roles.sql`, as the README says.
-    async fn set_up(&self, url: &str, settings: &[(&str, &str)]) {
-        let output = self.run("psql", &[url, "-f", FILE], settings).await;
-        assert!(output.status.success(), "{output:?}");
-    }
-
-    async fn stop(self) {
-        self.server.stop().await.unwrap();
-    }
-}
-
-/// `vtid-ledger migrate`: what it said, if it failed.
-async fn migrate(url: &str) -> Result<(), String> {
-    let mut command = tokio::process::Command::new(program());
-    command.arg("migrate").env_clear().env("DATABASE_URL", url).stdin(Stdio::null()).kill_on_drop(true);
-    let output =
-        tokio::time::timeout(Duration::from_mins(1), command.output()).await.expect("it ends").unwrap();
-    if output.status.success() { Ok(()) } else { Err(String::from_utf8(output.stderr).unwrap()) }
-}
+use crate::support::{eventually, program};
 
 /// `vtid-ledger serve`, by the service's login: tasks are made, changed and listed.
 async fn assert_serves(own: &Own, url: &str) {
@@ -185,6 +116,24 @@ async fn one_sql_file_and_two_commands() {
         !output.status.success() && String::from_utf8_lossy(&output.stderr).contains("SERVICE_PASSWORD"),
         "{output:?}"
     );
+    own.stop().await;
+}
+
+/// Hosted servers give nobody a superuser.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn by_an_administrator_who_is_no_superuser() {
+    let own = Own::start().await;
+    let create = "create role administrator login createrole createdb password 'administrator'";
+    own.sql(&own.server.url("postgres"), create).await;
+    let admin = own.url("administrator", "administrator", "postgres");
+    for _ in 0..2 {
+        own.set_up(&admin, &[("OWNER_PASSWORD", "owner"), ("SERVICE_PASSWORD", "service")]).await;
+    }
+    migrate(&own.url("vtid_ledger_owner", "owner", "vtid_ledger")).await.unwrap();
+    let service = own.url("vtid_ledger_service", "service", "vtid_ledger");
+    assert_serves(&own, &service).await;
+    assert_no_more_than_it_needs(&service).await;
+    assert_rights(&own.server.url("vtid_ledger")).await;
     own.stop().await;
 }
 

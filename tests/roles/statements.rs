@@ -145,7 +145,7 @@ async fn assert_copies(url: &str, role: &str, table: &str, may_read: bool) {
     };
     let code = |error: sqlx::Error| {
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-        code.map(|code| code.into_owned()).unwrap_or_else(|| panic!("{role}, {table}: {error}"))
+        code.unwrap_or_else(|| panic!("{role}, {table}: {error}")).into_owned()
     };
     let mut reading = connection().await;
     let out = reading.copy_out_raw(&format!("copy (select * from {table}) to stdout")).await;
@@ -227,6 +227,12 @@ const RIGHTS: [&str; 20] = [
     "schema ledger: authenticated usage; service_role usage; vtid_ledger_projector usage; vtid_ledger_writer usage",
 ];
 
+/// The policies of each table with row-level security.
+const POLICIES: [&str; 2] = [
+    "VtidLedger: vtid_ledger_keep all vtid_ledger_projector; vtid_ledger_read select authenticated, service_role",
+    "event: event_append insert vtid_ledger_writer; event_read select authenticated, service_role, vtid_ledger_projector, vtid_ledger_writer",
+];
+
 /// No right is granted beside those that are meant, whatever a platform grants by default.
 pub(super) async fn assert_rights(url: &str) {
     let mut superuser = PgConnection::connect(url).await.unwrap();
@@ -258,6 +264,18 @@ pub(super) async fn assert_rights(url: &str) {
     .await
     .unwrap();
     assert_eq!(rights, RIGHTS);
+    let policies: Vec<String> = sqlx::query_scalar(
+        "select c.relname || case when c.relforcerowsecurity then ' (forced)' else '' end || ': '
+             || coalesce(string_agg(p.policyname || ' ' || lower(p.cmd) || ' ' || array_to_string(p.roles, ', '), '; '
+                         order by p.policyname collate \"C\"), 'none')
+         from pg_class c join pg_namespace n on n.oid = c.relnamespace
+         left join pg_policies p on p.schemaname = n.nspname and p.tablename = c.relname
+         where c.relrowsecurity and n.nspname in ('ledger', 'public') group by c.oid order by 1",
+    )
+    .fetch_all(&mut superuser)
+    .await
+    .unwrap();
+    assert_eq!(policies, POLICIES);
 }
 
 #[tokio::test]
