@@ -47,7 +47,7 @@ fn mint(secret: &str) -> Result<Vec<String>, BenchError> {
             issuer: None,
             audience: None,
         };
-        token::mint(&request, secret, now)
+        token::mint(&request, &secret.into(), now)
     };
     Ok((0..200).map(token).collect::<Result<_, _>>()?)
 }

@@ -140,7 +140,8 @@ impl App {
         let (projector, projected) = Projector::new(log.clone(), &database);
         let (handle, writer_status, writer) =
             writer::spawn(writer_options, clock.clone(), log.clone(), stop_writer.clone());
-        let auth = Arc::new(Auth::start(auth, clock.clone(), stop_http.clone())?);
+        let (auth, keeping_keys) = Auth::start(auth, clock.clone(), stop_http.clone())?;
+        let auth = Arc::new(auth);
         let watched = Watched {
             pool: pool(database, 1),
             keys: auth.keys(),
@@ -150,11 +151,12 @@ impl App {
             relay: relay.status(),
         };
         let (told, readiness) = watch::channel(Readiness::starting());
-        let followers = vec![
+        let mut followers = vec![
             tokio::spawn(projector.run(stop_followers.clone())),
             tokio::spawn(listen::listen(log, followers, stop_followers.clone())),
             tokio::spawn(watch_over(watched, told, stop_http.clone())),
         ];
+        followers.extend(keeping_keys);
         let limits = http_limits(&tuning);
         let reader = Reader::new(readers, projected, &handle);
         let api = Api { writer: handle, reader, clock, readiness: readiness.clone(), auth, limits, origins };

@@ -89,7 +89,7 @@ pub struct TuningArgs {
     #[arg(long, env = "HTTP_CONNECTIONS", default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub http_connections: u32,
     /// How many requests may be under way
-    #[arg(long, env = "HTTP_REQUESTS", default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    #[arg(long, env = "HTTP_REQUESTS", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub http_requests: u32,
     /// How many requests a second one caller may make, in this process: a token's sub, or without tokens an address
     /// [default: any number]

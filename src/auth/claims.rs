@@ -35,19 +35,26 @@ pub(super) struct Claims {
     role: Option<String>,
     tenant: Option<String>,
     app_metadata: Option<AppMetadata>,
+    #[serde(flatten)]
+    _others: Others,
 }
 
 /// What only the issuer can set (`user_metadata`, which users can, is not read).
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct AppMetadata {
     tenant: Option<String>,
     /// Other applications keep what they like here.
     role: Option<Value>,
+    #[serde(flatten)]
+    _others: Others,
 }
 
-/// The role's name where a token has none.
+/// Whatever else there is. Being flattened, it has an object be asked for, where serde would take a list of values too.
+#[derive(Debug, Default, Deserialize)]
+struct Others {}
+
+/// Who has a token without a role.
 const NO_ROLE: &str = "anon";
-const ADMIN: &str = Role::Admin.as_str();
 
 impl Claims {
     /// Who the claims say it is.
@@ -55,28 +62,30 @@ impl Claims {
     /// # Errors
     /// [`TokenFault::Claim`]: a name or tenant that no event could bear.
     pub(super) fn caller(self) -> Result<Caller, TokenFault> {
-        let issued = self.app_metadata.unwrap_or(AppMetadata { tenant: None, role: None });
-        let is_admin = issued.role.is_some_and(|role| role == ADMIN);
-        let word = effective_role(self.role.as_deref(), is_admin);
+        let issued = self.app_metadata.unwrap_or_default();
+        let is_admin = issued.role.is_some_and(|role| role == Role::Admin.as_str());
+        let named = |otherwise: &str| {
+            let name = self.sub.as_deref().unwrap_or(otherwise);
+            ActorId::parse(name).map_err(|_| TokenFault::Claim("sub"))
+        };
+        let Some(role) = effective_role(self.role.as_deref(), is_admin) else {
+            return named(NO_ROLE).map(Caller::Outsider);
+        };
         // Supabase's classic service_role key names nobody.
-        let id = ActorId::parse(self.sub.as_deref().unwrap_or(word)).map_err(|_| TokenFault::Claim("sub"))?;
+        let id = named(role.as_str())?;
         let tenant = match issued.tenant.or(self.tenant) {
             Some(name) => Some(Tenant::parse(&name).map_err(|_| TokenFault::Claim("tenant"))?),
             None => None,
         };
-        Ok(match Role::parse(word) {
-            Some(role) => Caller::Actor(Actor { id, role, tenant }),
-            None => Caller::Outsider(id),
-        })
+        Ok(Caller::Actor(Actor { id, role, tenant }))
     }
 }
 
 /// `app_metadata.role` makes an admin of whoever signed in, and of a token without a role; never of `anon`, nor of a
 /// role that the ledger does not know.
-fn effective_role(role: Option<&str>, is_admin: bool) -> &str {
-    match role {
-        None | Some("authenticated") if is_admin => ADMIN,
-        Some(word) => word,
-        None => NO_ROLE,
+fn effective_role(role: Option<&str>, is_admin: bool) -> Option<Role> {
+    match (role.map(Role::parse), is_admin) {
+        (None | Some(Some(Role::Authenticated)), true) => Some(Role::Admin),
+        (role, _) => role.flatten(),
     }
 }

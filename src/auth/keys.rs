@@ -26,11 +26,8 @@ pub struct KeySet(Vec<Key>);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeySetError {
     /// Not JSON of that form.
-    #[error("not a JSON Web Key Set: {0}")]
-    Malformed(String),
-    /// No key for ES256 or RS256 in it: the issuer can't have meant that.
-    #[error("the set has no key for ES256 or RS256")]
-    Empty,
+    #[error("the answer is no JSON Web Key Set")]
+    Malformed,
     /// More keys than anybody has.
     #[error("the set has more than {KEYS_MAX} keys")]
     TooMany,
@@ -46,13 +43,17 @@ impl KeySet {
         struct Document {
             keys: Vec<serde_json::Value>,
         }
-        let document: Document =
-            serde_json::from_slice(json).map_err(|error| KeySetError::Malformed(error.to_string()))?;
+        let document: Document = serde_json::from_slice(json).map_err(|_| KeySetError::Malformed)?;
         if document.keys.len() > KEYS_MAX {
             return Err(KeySetError::TooMany);
         }
-        let keys: Vec<Key> = document.keys.into_iter().filter_map(usable).collect();
-        if keys.is_empty() { Err(KeySetError::Empty) } else { Ok(Self(keys)) }
+        Ok(Self(document.keys.into_iter().filter_map(usable).collect()))
+    }
+
+    /// Whether there is none that could be used.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The key of this name for this algorithm; of a token that names none, the only key for the algorithm.

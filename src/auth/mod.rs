@@ -17,12 +17,13 @@ use std::sync::Arc;
 
 use jsonwebtoken::{Algorithm, DecodingKey};
 use quick_cache::sync::Cache;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::domain::origin::Actor;
 use claims::Caller;
-use jwks::{Jwks, Lookup};
+use jwks::{Jwks, Lookup, Patience};
 use settings::AuthSettings;
 use verify::{Expectations, LEEWAY_SECONDS, TokenFault, Verified};
 
@@ -64,7 +65,7 @@ pub enum AuthError {
     /// The caller must bring another token.
     #[error(transparent)]
     Token(#[from] TokenFault),
-    /// The keys could not be fetched since the process began; try again.
+    /// The token's key is not known, and the keys can't be fetched to see whether it is new; try again.
     #[error("the keys that tokens are checked with can't be fetched; try again")]
     KeysAway,
 }
@@ -76,7 +77,8 @@ impl Auth {
         Self(Mode::Open(Caller::Actor(Actor::anonymous())))
     }
 
-    /// What `settings` ask for. Keys from the network are fetched until `stop` is cancelled.
+    /// What `settings` ask for, and the task that keeps keys from the network current until `stop` is cancelled, if
+    /// there are any.
     ///
     /// # Errors
     /// Of the HTTP client that fetches keys.
@@ -84,17 +86,19 @@ impl Auth {
         settings: AuthSettings,
         clock: Clock,
         stop: CancellationToken,
-    ) -> Result<Self, reqwest::Error> {
+    ) -> Result<(Self, Option<JoinHandle<()>>), reqwest::Error> {
         let AuthSettings::Tokens { secret, jwks_url, expectations } = settings else {
-            return Ok(Self::open());
+            return Ok((Self::open(), None));
         };
-        Ok(Self(Mode::Tokens(Box::new(Tokens {
+        let (public, keeping) = jwks_url.map(|url| Jwks::start(url, stop)).transpose()?.unzip();
+        let tokens = Tokens {
             clock,
             expectations,
-            secret: secret.map(|secret| DecodingKey::from_secret(secret.as_bytes())),
-            public: jwks_url.map(|url| Jwks::start(url, stop)).transpose()?,
+            secret: secret.map(|secret| DecodingKey::from_secret(secret.bytes())),
+            public,
             remembered: Cache::new(REMEMBERED_MAX),
-        }))))
+        };
+        Ok((Self(Mode::Tokens(Box::new(tokens))), keeping))
     }
 
     /// Whether callers must bring a token.
@@ -115,17 +119,21 @@ impl Auth {
     /// Who calls with this bearer token; in open mode nobody looks at it.
     ///
     /// # Errors
-    /// [`AuthError`]. May wait some seconds for keys to be fetched.
-    pub async fn caller(&self, token: Result<&str, TokenFault>) -> Result<Caller, AuthError> {
+    /// [`AuthError`]. May wait some seconds for keys to be fetched, if there is patience for it.
+    pub async fn caller(
+        &self,
+        token: Result<&str, TokenFault>,
+        patience: Patience,
+    ) -> Result<Caller, AuthError> {
         match &self.0 {
             Mode::Open(anonymous) => Ok(anonymous.clone()),
-            Mode::Tokens(tokens) => tokens.caller(token?).await,
+            Mode::Tokens(tokens) => tokens.caller(token?, patience).await,
         }
     }
 }
 
 impl Tokens {
-    async fn caller(&self, token: &str) -> Result<Caller, AuthError> {
+    async fn caller(&self, token: &str, patience: Patience) -> Result<Caller, AuthError> {
         let generation = self.public.as_ref().map_or(0, Jwks::generation);
         if let Some(known) = self.remembered.get(token)
             && known.generation == generation
@@ -136,21 +144,21 @@ impl Tokens {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(TokenFault::TooLong.into());
         }
-        let verified = Arc::new(self.check(token).await?);
+        let verified = Arc::new(self.check(token, patience).await?);
         self.still_valid(&verified)?;
         let caller = verified.caller.clone();
         self.remembered.insert(token.into(), Remembered { verified, generation });
         Ok(caller)
     }
 
-    async fn check(&self, token: &str) -> Result<Verified, AuthError> {
+    async fn check(&self, token: &str, patience: Patience) -> Result<Verified, AuthError> {
         let header = verify::header(token)?;
         match (header.algorithm, &self.secret, &self.public) {
             (Algorithm::HS256, Some(secret), _) => {
                 Ok(verify::verify(token, Algorithm::HS256, secret, &self.expectations)?)
             }
             (Algorithm::ES256 | Algorithm::RS256, _, Some(jwks)) => {
-                match jwks.find(header.key_id.as_deref(), header.algorithm).await {
+                match jwks.find(header.key_id.as_deref(), header.algorithm, patience).await {
                     Lookup::Found(key) => {
                         Ok(verify::verify(token, key.algorithm, &key.decoding, &self.expectations)?)
                     }

@@ -4,6 +4,7 @@ use jsonwebtoken::errors::Error;
 use jsonwebtoken::{EncodingKey, Header};
 use serde::Serialize;
 
+use super::settings::Secret;
 use crate::domain::origin::Role;
 use crate::domain::text::{ActorId, Tenant};
 use crate::domain::time::Timestamp;
@@ -49,7 +50,7 @@ struct MintedMetadata<'a> {
 ///
 /// # Errors
 /// The library's, of a secret that can't be used.
-pub fn mint(request: &TokenRequest, secret: &str, now: Timestamp) -> Result<String, Error> {
+pub fn mint(request: &TokenRequest, secret: &Secret, now: Timestamp) -> Result<String, Error> {
     let iat = now.millis().div_euclid(1000);
     let claims = MintedClaims {
         iss: request.issuer.as_deref(),
@@ -60,5 +61,5 @@ pub fn mint(request: &TokenRequest, secret: &str, now: Timestamp) -> Result<Stri
         iat,
         exp: iat + i64::from(request.ttl_seconds),
     };
-    jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(secret.as_bytes()))
+    jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(secret.bytes()))
 }

@@ -70,6 +70,9 @@ pub enum DevFailure {
 pub async fn run(args: DevArgs) -> Result<(), DevFailure> {
     telemetry::init(args.log.format.unwrap_or(LogFormat::Pretty), &args.log.filter)?;
     let auth = args.auth.settings_or_open()?;
+    if auth == AuthSettings::Open && !args.listen.ip().is_loopback() {
+        tracing::warn!(listen = %args.listen, "whoever reaches this address may do everything: no token is asked for");
+    }
     let servers = DevServers::start(&args.data, &std::env::current_exe()?).await?;
     let ran = run_on(&servers, args, auth).await;
     servers.stop().await?;

@@ -57,6 +57,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     telemetry::init(args.log.format.unwrap_or(LogFormat::Json), &args.log.filter)?;
     let auth = args.auth.settings().map_err(ConfigError::from)?;
     let open = auth == AuthSettings::Open;
+    let keys_in_the_clear = auth.keys_in_the_clear();
     let settings = AppOptions {
         database_url: args.database.url()?.to_owned(),
         nats: args.nats,
@@ -68,6 +69,12 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     let app = App::start(settings, Clock::system()).await?;
     if open {
         tracing::warn!("AUTH=off: no token is asked for, and every caller may do everything");
+    }
+    if let Some(url) = keys_in_the_clear {
+        tracing::warn!(
+            host = url,
+            "JWKS_URL is http: whoever is on the way can put keys of their own into the answer"
+        );
     }
     tracing::info!(address = %app.address(), "serving");
     super::run_until_told(app).await

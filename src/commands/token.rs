@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::auth::settings::{AuthSettingError, SECRET_BYTES_MIN};
+use crate::auth::settings::{AuthSettingError, Secret, given};
 use crate::auth::token::{TokenRequest, mint};
 use crate::clock::Clock;
 use crate::domain::origin::Role;
@@ -16,7 +16,7 @@ const TTL_SECONDS_MAX: u32 = 366 * 86_400;
 pub struct TokenArgs {
     /// The secret, as the ledger has it
     #[arg(long, env = "JWT_SECRET", hide_env_values = true, value_name = "SECRET")]
-    jwt_secret: String,
+    jwt_secret: Secret,
     /// What the caller may do
     #[arg(long, value_parser = parse_role, value_name = "service_role|admin|authenticated")]
     role: Role,
@@ -53,17 +53,14 @@ pub enum TokenFailure {
 /// # Errors
 /// [`TokenFailure`]
 pub fn run(args: TokenArgs, clock: &Clock) -> Result<(), TokenFailure> {
-    if args.jwt_secret.len() < SECRET_BYTES_MIN {
-        return Err(AuthSettingError::ShortSecret.into());
-    }
-    let not_empty = |text: Option<String>| text.filter(|text| !text.is_empty());
+    args.jwt_secret.check()?;
     let request = TokenRequest {
         role: args.role,
         subject: args.sub,
         tenant: args.tenant,
         ttl_seconds: args.ttl,
-        issuer: not_empty(args.jwt_issuer),
-        audience: not_empty(args.jwt_audience),
+        issuer: given(args.jwt_issuer.as_ref()).cloned(),
+        audience: given(args.jwt_audience.as_ref()).cloned(),
     };
     println!("{}", mint(&request, &args.jwt_secret, clock.now())?);
     Ok(())

@@ -10,14 +10,16 @@ use super::rate::{RateLimiter, Who};
 use super::{HEALTH, READY, headers};
 use crate::auth::Auth;
 use crate::auth::claims::Caller;
+use crate::auth::jwks::Patience;
 use crate::auth::verify::TokenFault;
+#[cfg(doc)]
+use crate::domain::origin::Actor;
 
 /// Where a connection comes from; left in its requests.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) IpAddr);
 
-/// Lets a request in, and leaves in it the [`crate::domain::origin::Actor`] who sent it; without one, `/readyz` tells
-/// less.
+/// Lets a request in, and leaves in it the [`Actor`] who sent it; without one, `/readyz` tells less.
 ///
 /// # Errors
 /// 401, 429 and 403, in this order; 503 where keys are needed that can't be had.
@@ -27,13 +29,19 @@ pub(super) async fn admit(auth: &Auth, rate: &RateLimiter, request: &mut Request
         return Ok(());
     }
     let watches = path == READY;
-    let caller = match auth.caller(bearer(request.headers())).await {
+    // Whoever watches the process must hear of it now.
+    let patience = if watches { Patience::None } else { Patience::Some };
+    let caller = match auth.caller(bearer(request.headers()), patience).await {
         Ok(caller) => caller,
         Err(_) if watches => return Ok(()),
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(refused(request, error.into())),
     };
+    if auth.asks_for_tokens() {
+        // For every line of the request from here on.
+        tracing::Span::current().record("actor", caller.id().as_str());
+    }
     if !watches {
-        rate.take(&who(auth, &caller, request))?;
+        rate.take(&who(auth, &caller, request)).map_err(|error| refused(request, error))?;
     }
     match caller {
         Caller::Actor(actor) => {
@@ -41,16 +49,32 @@ pub(super) async fn admit(auth: &Auth, rate: &RateLimiter, request: &mut Request
             Ok(())
         }
         Caller::Outsider(_) if watches => Ok(()),
-        Caller::Outsider(_) => Err(ApiError::Forbidden(NO_RIGHTS)),
+        Caller::Outsider(_) => Err(refused(request, ApiError::Forbidden(NO_RIGHTS))),
     }
 }
 
 const NO_RIGHTS: &str = "the token's role has no rights here";
 
+/// Writes down what the access log's line does not have: why, and where from.
+fn refused(request: &Request, error: ApiError) -> ApiError {
+    let peer = request.extensions().get::<Peer>().map(|Peer(address)| address.to_string());
+    let reason = match &error {
+        ApiError::Unauthorized(fault) => fault.to_string(),
+        other => other.name().1.to_owned(),
+    };
+    tracing::info!(peer, reason, "a caller was refused");
+    error
+}
+
 /// As whom the request is counted.
 fn who(auth: &Auth, caller: &Caller, request: &Request) -> Who {
     if auth.asks_for_tokens() {
-        return Who::Named(caller.id().clone());
+        // A user's name may be that of a service; its role is not.
+        let role = match caller {
+            Caller::Actor(actor) => Some(actor.role),
+            Caller::Outsider(_) => None,
+        };
+        return Who::Named(role, caller.id().clone());
     }
     let peer = request.extensions().get::<Peer>();
     peer.map_or(Who::Unknown, |Peer(address)| Who::at(*address))

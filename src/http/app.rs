@@ -70,14 +70,15 @@ impl App {
     pub async fn answer(&self, mut request: Request) -> Response {
         let id = request_id::assign(request.headers_mut());
         // At the level of errors, so that it is there whichever lines are wanted.
-        let span = tracing::error_span!("request", request_id = id.to_str().unwrap_or_default());
+        let span = tracing::error_span!(
+            "request",
+            request_id = id.to_str().unwrap_or_default(),
+            actor = tracing::field::Empty
+        );
         let answered = async {
             let log = AccessLog::begin(request.method().clone());
             let (request, unread) = Unread::watch(request);
-            let mut response = match self.shared.place(request.uri().path()) {
-                Ok(_place) => self.shared.cors.around(request, |request| self.let_in(request)).await,
-                Err(busy) => busy.into_response(),
-            };
+            let mut response = self.shared.cors.around(request, |request| self.let_in(request)).await;
             response.headers_mut().insert(X_REQUEST_ID, id);
             unread.tell(&mut response);
             log.end(&response);
@@ -86,22 +87,27 @@ impl App {
         answered.instrument(span).await
     }
 
-    async fn let_in(&self, mut request: Request) -> Response {
-        match admit(&self.shared.auth, &self.shared.rate, &mut request).await {
-            Ok(()) => self.route(request).await,
-            Err(refused) => refused.into_response(),
-        }
-    }
-
-    async fn route(&self, request: Request) -> Response {
-        let mut router = self.shared.router.clone();
-        match AssertUnwindSafe(router.call(request)).catch_unwind().await {
-            Ok(Ok(response)) => response,
-            Ok(Err(never)) => match never {},
+    async fn let_in(&self, request: Request) -> Response {
+        let _place = match self.shared.place(request.uri().path()) {
+            Ok(place) => place,
+            Err(busy) => return busy.into_response(),
+        };
+        match AssertUnwindSafe(self.route(request)).catch_unwind().await {
+            Ok(response) => response,
             Err(panic) => {
                 tracing::error!(cause = message_of(panic.as_ref()), "a request's handler panicked");
                 ApiError::Internal.into_response()
             }
+        }
+    }
+
+    async fn route(&self, mut request: Request) -> Response {
+        if let Err(refused) = admit(&self.shared.auth, &self.shared.rate, &mut request).await {
+            return refused.into_response();
+        }
+        match self.shared.router.clone().call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
         }
     }
 }

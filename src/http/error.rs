@@ -246,7 +246,8 @@ impl IntoResponse for ApiError {
 fn challenge(fault: &TokenFault) -> HeaderValue {
     const REALM: &str = "Bearer realm=\"vtid-ledger\"";
     let text = match fault {
-        TokenFault::Missing => None,
+        // Nothing that could be looked at.
+        TokenFault::Missing | TokenFault::NotBearer => None,
         fault => {
             answer::header_value(format!("{REALM}, error=\"invalid_token\", error_description=\"{fault}\""))
         }

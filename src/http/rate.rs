@@ -8,6 +8,7 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 
 use super::error::ApiError;
+use crate::domain::origin::Role;
 use crate::domain::text::ActorId;
 
 /// After so many requests, buckets that are full again are thrown away.
@@ -27,8 +28,8 @@ pub struct RateLimit {
 /// Whose bucket it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Who {
-    /// Whoever the token names.
-    Named(ActorId),
+    /// Whoever the token names, in its role, if the ledger knows it.
+    Named(Option<Role>, ActorId),
     /// Where no tokens are asked for: whoever is at this address.
     At(IpAddr),
     /// Nothing is known of the caller.
@@ -97,7 +98,7 @@ mod tests {
     }
 
     fn named(name: &str) -> Who {
-        Who::Named(ActorId::parse(name).unwrap())
+        Who::Named(None, ActorId::parse(name).unwrap())
     }
 
     #[test]

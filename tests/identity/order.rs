@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::service::{Answer, Service, platform};
 use crate::support::tokens::{WITH_SECRET, authenticated, token};
@@ -79,4 +80,64 @@ async fn faults_are_told_in_the_contracts_order() {
     );
     assert_eq!(refused.header("retry-after"), "1");
     send(&service, None, Method::GET, "/nothing", "").await.expect(401);
+}
+
+/// There is no way around the question who calls: only the two exact paths need no token.
+#[tokio::test]
+async fn no_spelling_of_a_path_gets_by_without_a_token() {
+    let platform = platform().await;
+    let service = platform.serve_with(&WITH_SECRET).await;
+    let address = service.base().trim_start_matches("http://");
+    for target in [
+        "//readyz",
+        "/readyz/",
+        "/%72eadyz",
+        "/vtid/health/",
+        "/vtid/%68ealth",
+        "/VTID/health",
+        "/vtid/health/../list",
+        "/vtid/health;x=1",
+        "/vtid/list",
+        "http://x/vtid/list",
+        "*",
+    ] {
+        for method in ["GET", "HEAD", "OPTIONS", "POST", "DELETE", "BREW"] {
+            let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            let head = format!("{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 401 "), "{method} {target}: {answer}");
+            assert!(answer.contains("www-authenticate: Bearer"), "{method} {target}: {answer}");
+        }
+    }
+    for path in ["/readyz", "/vtid/health"] {
+        service.get(path).await.expect(200);
+        send(&service, None, Method::POST, path, "").await.expect(405);
+    }
+}
+
+/// Whoever is refused is found in the log: why, from where, and as whom; the token is not.
+#[tokio::test]
+async fn refusals_and_writes_can_be_found_in_the_log() {
+    let platform = platform().await;
+    let service = platform.serve_with(&WITH_SECRET).await;
+    let ann = authenticated("ann-7", "acme");
+    send(&service, None, Method::GET, "/vtid/list", "").await.expect(401);
+    let outsider = token(&json!({"role": "worker", "sub": "worker-9"}));
+    send(&service, Some(&outsider), Method::GET, "/vtid/list", "").await.expect(403);
+    send(&service, Some(&ann), Method::GET, "/vtid/list", "").await.expect(200);
+    let (reason, here) = ("a token is needed: Authorization: Bearer <token>", "127.0.0.1");
+    for words in [
+        &["a caller was refused", reason, here][..],
+        &["Forbidden", "worker-9"],
+        &["ann-7", "\"status\":200"],
+    ] {
+        let lines = service.log_lines();
+        let found =
+            lines.iter().map(ToString::to_string).any(|line| words.iter().all(|word| line.contains(word)));
+        assert!(found, "{words:?} are not in one line of {lines:?}");
+    }
+    let signature = ann.rsplit('.').next().unwrap();
+    assert!(!service.log_text().contains(signature));
 }

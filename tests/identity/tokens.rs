@@ -68,7 +68,7 @@ async fn bad_tokens_are_refused_with_what_is_wrong_and_write_nothing() {
             (status, detail),
             (401, json!("the Authorization header must be one, and be: Bearer <token>"))
         );
-        assert!(challenge.contains("invalid_token"), "{challenge}");
+        assert_eq!(challenge, r#"Bearer realm="vtid-ledger""#);
     }
     let (status, challenge, _) = create(&service, &[]).await;
     assert_eq!((status, challenge.as_str()), (401, r#"Bearer realm="vtid-ledger""#));

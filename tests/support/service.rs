@@ -61,8 +61,8 @@ impl Platform {
     pub(crate) async fn append_unknown_event(&self) {
         sqlx::query(
             "insert into ledger.event
-                 (position, event_id, vtid, version, type, tenant, actor, actor_role, recorded_at, body)
-             select 2, gen_random_uuid(), vtid, 2, 'vtid-moved', tenant, actor, actor_role, recorded_at,
+                 (position, event_id, vtid, version, type, tenant, actor, actor_role, actor_tenant, recorded_at, body)
+             select 2, gen_random_uuid(), vtid, 2, 'vtid-moved', tenant, actor, actor_role, actor_tenant, recorded_at,
                  replace(replace(body, 'vtid-created', 'vtid-moved'), '\"position\":\"1\"', '\"position\":\"2\"')
              from ledger.event where position = 1",
         )
