@@ -3,10 +3,13 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test simulate lint fmt bench deps test-deps bench-deps
+.PHONY: help run test simulate fuzz-requests lint fmt bench deps test-deps bench-deps
 
 # For `make simulate`
 SEEDS ?= 5000000
+
+# For `make fuzz-requests`
+CASES ?= 200000
 
 # For `make run`, e.g. RUN_ARGS='--listen 127.0.0.1:9090'
 RUN_ARGS ?=
@@ -15,6 +18,7 @@ help:
 	@echo "make run        start the ledger with a private PostgreSQL and NATS (RUN_ARGS='...' are its arguments)"
 	@echo "make test       run all tests"
 	@echo "make simulate   run the protocol machines together, SEEDS=$(SEEDS) times, each with its own faults"
+	@echo "make fuzz-requests  send right, odd and changed requests to the program and its parsers, CASES=$(CASES) of each kind"
 	@echo "make lint       check format and lints"
 	@echo "make fmt        format the code"
 	@echo "make bench      measure the ledger beside pgbench, into bench/RESULTS.md (some six minutes; a quiet machine)"
@@ -31,6 +35,10 @@ test: deps test-deps
 # Another first seed: SIMULATION_FROM=n. One seed alone, step by step: SIMULATION_SEED=n.
 simulate:
 	SIMULATION_SEEDS=$(SEEDS) cargo test --release --test client everything_together -- --nocapture
+
+# Another first case: FUZZ_FROM=n. One alone: FUZZ_FROM=n CASES=1.
+fuzz-requests: deps test-deps
+	FUZZ_CASES=$(CASES) cargo test --release --lib --test client fuzz_ -- --nocapture
 
 lint:
 	cargo fmt --check

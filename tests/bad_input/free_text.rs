@@ -1,9 +1,8 @@
 //! What looks like an attack in a free string is a string like any other: everybody is given it back, unchanged.
 
-use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use serde_json::{Value, json};
 
-use super::ledger::{Ledger, create_with, object, row};
+use super::ledger::{Ledger, create_with, encoded, object, quoted, row};
 use crate::support::stream::{assert_stream_is_the_log, stream_records};
 
 const TEXTS: [&str; 40] = [
@@ -49,14 +48,10 @@ const TEXTS: [&str; 40] = [
     "Zalgo Z\u{351}\u{36b}\u{343}a\u{328}\u{335}",
 ];
 
-fn quoted(text: &str) -> String {
-    Value::from(text).to_string()
-}
-
 /// The text as sent in escapes: what comes back is the same string.
 fn escaped(text: &str) -> String {
-    let units: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
-    format!("\"{units}\"")
+    let units: Vec<String> = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+    format!("\"{}\"", units.concat())
 }
 
 fn expected(text: &str) -> Value {
@@ -92,12 +87,13 @@ async fn every_text_comes_back_from_everywhere() {
         assert_row(&made.body["data"], text);
         let path = format!("/vtid/{vtid}");
         // A patch of one thing gives back all the others; a patch of each gives it back too.
-        let patch = |fields: &[(&str, &str)]| ledger.with_json(reqwest::Method::PATCH, &path, object(fields));
+        let change =
+            |fields: &[(&str, &str)]| ledger.with_json(reqwest::Method::PATCH, &path, object(fields));
         let answers = [
-            ledger.takes(patch(&[("status", "\"active\"")])).await,
-            ledger.takes(patch(&[("assignedTo", "null"), ("metadata", "null")])).await,
-            ledger.takes(patch(&[("assignedTo", &sent)])).await,
-            ledger.takes(patch(&[("metadata", &metadata)])).await,
+            ledger.takes(change(&[("status", "\"active\"")])).await,
+            ledger.takes(change(&[("assignedTo", "null"), ("metadata", "null")])).await,
+            ledger.takes(change(&[("assignedTo", &sent)])).await,
+            ledger.takes(change(&[("metadata", &metadata)])).await,
         ];
         assert_row(&answers[0].body["data"][0], text);
         assert_eq!(answers[1].body["data"][0]["description"], text);
@@ -115,7 +111,7 @@ async fn every_text_comes_back_from_everywhere() {
 /// Nothing in a filter is a pattern, nothing is folded or trimmed.
 async fn each_is_found_by_its_filter_alone(ledger: &Ledger, vtids: &[String]) {
     for (text, vtid) in TEXTS.iter().zip(vtids) {
-        let value = percent_encode(text.as_bytes(), NON_ALPHANUMERIC).to_string();
+        let value = encoded(text);
         for filter in ["taskFamily", "taskType", "assignedTo"] {
             let listed = ledger.service.get(&format!("/vtid/list?{filter}={value}")).await.expect(200);
             assert_eq!(listed.body["count"], 1, "{filter} {text:?}: {}", listed.text);

@@ -191,12 +191,9 @@ async fn heads_that_are_none_and_bodies_with_two_lengths() {
         assert!(refused, "{request:?}: {answers:?}");
         assert!(answers.len() <= 1, "{request:?}: {answers:?}");
     }
-    for chunks in ["zz\r\n", "-1\r\n", "5\r\nabc", "ffffffffffffffff1\r\n", "1\r\n{}\r\n0\r\n\r\n"] {
+    for chunks in ["zz\r\n", "-1\r\n", "ffffffffffffffff1\r\n", "1\r\n{}\r\n0\r\n\r\n"] {
         let head = post("transfer-encoding: chunked");
         let request = head.split_once("\r\n\r\n").unwrap().0.to_owned() + "\r\n\r\n" + chunks + "\r\n";
-        if chunks == "5\r\nabc" {
-            continue;
-        }
         let answer = only_answer(&ledger.service, request.as_bytes()).await;
         payload(&[""]).is(&answer, &request);
     }

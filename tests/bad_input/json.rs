@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::ledger::{Ledger, create_with, object, payload, row};
+use super::ledger::{Ledger, create_with, object, payload, quoted, row};
 
 /// `value` in so many objects, each under the key `a`.
 fn nested(levels: usize, value: &str) -> String {
@@ -214,5 +214,35 @@ async fn a_key_twice_at_no_level() {
     assert_eq!(sent.as_object().unwrap().len(), 8);
     for shown in ledger.shown(taken.vtid()).await {
         assert_eq!(row(&shown, taken.vtid())["metadata"], sent);
+    }
+}
+
+#[tokio::test]
+async fn words_and_fields_that_are_not_known() {
+    let ledger = Ledger::start().await;
+    for status in
+        ["Active", "ACTIVE", "active ", "done", "", "\u{430}ctive", "act\u{200b}ive", "in_progress", "*"]
+    {
+        let fields = [("status", quoted(status))];
+        let fields = fields.each_ref().map(|(name, value)| (*name, value.as_str()));
+        ledger.refuses(ledger.post(create_with(&fields)), &payload(&["status"]), status).await;
+        ledger.refuses(ledger.patch(object(&fields)), &payload(&["status"]), status).await;
+    }
+    for field in [
+        "task_family",
+        "TaskFamily",
+        "taskFamily ",
+        "id",
+        "vtid",
+        "createdAt",
+        "version",
+        "__proto__",
+        "",
+        "\u{442}enant",
+    ] {
+        let body = create_with(&[(field, "null")]);
+        ledger.refuses(ledger.post(body.clone()), &payload(&[field]), &body).await;
+        let body = object(&[("status", "\"active\""), (field, "null")]);
+        ledger.refuses(ledger.patch(body.clone()), &payload(&[field]), &body).await;
     }
 }

@@ -1,5 +1,6 @@
 //! A served ledger of one task, and what it does with a request.
 
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
@@ -100,6 +101,16 @@ pub(crate) fn create_with(fields: &[(&str, &str)]) -> String {
 pub(crate) fn object(fields: &[(&str, &str)]) -> String {
     let fields: Vec<String> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
     format!("{{{}}}", fields.join(","))
+}
+
+/// The text as JSON.
+pub(crate) fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+/// The text for a path or a query, every odd byte encoded.
+pub(crate) fn encoded(text: &str) -> String {
+    percent_encode(text.as_bytes(), NON_ALPHANUMERIC).to_string()
 }
 
 impl Ledger {

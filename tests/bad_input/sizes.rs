@@ -3,7 +3,7 @@
 use futures::stream;
 use serde_json::{Value, json};
 
-use super::ledger::{Ledger, TOO_LARGE, create_with, object, payload, query, row};
+use super::ledger::{Ledger, TOO_LARGE, create_with, encoded, object, payload, query, quoted, row};
 use crate::support::stream::assert_stream_is_the_log;
 
 const BODY_BYTES_MAX: usize = 256 * 1024;
@@ -12,10 +12,6 @@ const METADATA_BYTES_MAX: usize = 32 * 1024;
 /// `{"m":"mmm…"}` of so many bytes.
 fn metadata_of(bytes: usize) -> String {
     format!("{{\"m\":\"{}\"}}", "m".repeat(bytes - 8))
-}
-
-fn quoted(text: &str) -> String {
-    Value::from(text).to_string()
 }
 
 /// Without a length, in pieces.
@@ -157,9 +153,6 @@ async fn a_flood_of_faults_is_told_in_short() {
 #[tokio::test]
 async fn parameters_at_their_limits_and_one_more() {
     let ledger = Ledger::start().await;
-    let encoded = |text: &str| {
-        percent_encoding::percent_encode(text.as_bytes(), percent_encoding::NON_ALPHANUMERIC).to_string()
-    };
     for (name, value) in [
         ("limit", "1".to_owned()),
         ("limit", "1000".to_owned()),
