@@ -158,7 +158,7 @@ impl Ledger {
         assert_eq!(self.head().await, before, "something was appended: {what}");
     }
 
-    /// Asserts that a create and, where `is_patch`, the patch of the same body are refused so.
+    /// Asserts that the body is refused so as a create and as a patch.
     pub(crate) async fn refuses_body(&self, body: &[u8], refusal: &Refusal) {
         let what = String::from_utf8_lossy(body);
         self.refuses(self.post(body.to_vec()), refusal, &what).await;
