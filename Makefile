@@ -3,13 +3,15 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test simulate fuzz lint fmt bench deps test-deps bench-deps
+.PHONY: help run test simulate fuzz fuzz-requests lint fmt bench deps test-deps bench-deps
 
 # For `make simulate`
 SEEDS ?= 5000000
 
 # For `make fuzz`
 CASES ?= 10000
+# For `make fuzz-requests`
+REQUESTS ?= 200000
 
 # For `make run`, e.g. RUN_ARGS='--listen 127.0.0.1:9090'
 RUN_ARGS ?=
@@ -19,6 +21,7 @@ help:
 	@echo "make test       run all tests"
 	@echo "make simulate   run the protocol machines together, SEEDS=$(SEEDS) times, each with its own faults"
 	@echo "make fuzz       have Schemathesis call the service from its own document, CASES=$(CASES) times at least"
+	@echo "make fuzz-requests  send right, odd and changed requests to the program and its parsers, REQUESTS=$(REQUESTS) of each kind"
 	@echo "make lint       check format and lints"
 	@echo "make fmt        format the code"
 	@echo "make bench      measure the ledger beside pgbench, into bench/RESULTS.md (some six minutes; a quiet machine)"
@@ -39,6 +42,10 @@ simulate:
 # The same calls again: SCHEMATHESIS_SEED=n, as it printed.
 fuzz: deps test-deps
 	SCHEMATHESIS_CASES=$(CASES) cargo test --test client schemathesis -- --nocapture
+
+# Another first case: FUZZ_FROM=n. One alone: FUZZ_FROM=n REQUESTS=1.
+fuzz-requests: deps test-deps
+	FUZZ_CASES=$(REQUESTS) cargo test --release --lib --test client fuzz_ -- --nocapture
 
 lint:
 	cargo fmt --check

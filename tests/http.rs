@@ -1,13 +1,11 @@
 //! What holds for every route: errors in one form, request ids, methods, health, readiness, stopping.
 
-use std::time::Duration;
-
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::eventually;
-use crate::support::service::{Service, platform, some_task};
+use crate::support::service::{platform, some_task};
 
 #[tokio::test]
 async fn unknown_routes_and_methods_are_told_in_the_one_form() {
@@ -113,35 +111,6 @@ async fn without_nats_writes_and_reads_go_on_and_readyz_says_degraded() {
     })
     .await;
     assert_eq!(platform.stream_length().await, 2);
-}
-
-/// Sends bytes as they are, and gives all that comes back.
-async fn raw(service: &Service, bytes: &[u8]) -> String {
-    let mut stream =
-        tokio::net::TcpStream::connect(service.base().trim_start_matches("http://")).await.unwrap();
-    stream.write_all(bytes).await.unwrap();
-    let mut answer = Vec::new();
-    let _ = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await;
-    String::from_utf8_lossy(&answer).into_owned()
-}
-
-#[tokio::test]
-async fn odd_requests_get_a_clear_answer() {
-    let platform = platform().await;
-    let service = platform.serve().await;
-    let million = format!(
-        "GET /vtid/list?{} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
-        "a=1&".repeat(1_000_000)
-    );
-    let answer = raw(&service, million.as_bytes()).await;
-    assert!(answer.starts_with("HTTP/1.1 4"), "{}", answer.lines().next().unwrap_or_default());
-    let nonsense = raw(&service, b"this is not HTTP\r\n\r\n").await;
-    assert!(nonsense.starts_with("HTTP/1.1 400"), "{nonsense}");
-    let vtid = raw(&service, b"GET /vtid/%zz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
-    assert!(vtid.starts_with("HTTP/1.1 400") && vtid.contains("Invalid VTID format"), "{vtid}");
-    let head = raw(&service, b"HEAD /vtid/health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
-    assert!(head.starts_with("HTTP/1.1 200") && head.ends_with("\r\n\r\n"), "{head}");
-    service.get("/vtid/health").await.expect(200);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 // The whole file is a test, helpers included.
 #![cfg(test)]
 
+mod bad_input;
 mod commands;
 mod connections_cut;
 mod create;

@@ -99,6 +99,8 @@ fn parse_ttl(text: &str) -> Result<u32, String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -110,6 +112,17 @@ mod tests {
         }
         for text in ["", "h", "0s", "-1s", "+1s", "1.5h", "1 h", "1w", "367d", "1hh", "99999999999d", "1H"] {
             assert!(parse_ttl(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn fuzz_times(text in prop_oneof!["[0-9]{0,11}[smhdw]{0,2}", "[0-9+. smhd-]{0,5}", any::<String>()]) {
+            if let Ok(seconds) = parse_ttl(&text) {
+                prop_assert!((1..=TTL_SECONDS_MAX).contains(&seconds));
+                prop_assert_eq!(parse_ttl(&format!("{seconds}s")), Ok(seconds));
+                prop_assert!(text.is_ascii() && text.starts_with(|c: char| c.is_ascii_digit()), "{}", text);
+            }
         }
     }
 }

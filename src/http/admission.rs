@@ -93,6 +93,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, TokenFault> {
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -116,5 +117,26 @@ mod tests {
             assert_eq!(read(&[wrong]), Err(TokenFault::NotBearer), "{wrong}");
         }
         assert_eq!(read(&["Bearer a.b.c", "Bearer a.b.c"]), Err(TokenFault::NotBearer));
+    }
+
+    proptest! {
+        #![proptest_config(crate::http::tests::support::fuzz_cases())]
+
+        /// Whatever is taken for a token stands in the header, as one word behind the scheme.
+        #[test]
+        fn fuzz_bearers(bytes in prop_oneof![
+            "([bB]earer|BEARER|Basic)[ \\t,]{0,2}[a-zA-Z0-9._, =-]{0,20}".prop_map(String::into_bytes),
+            proptest::collection::vec(any::<u8>(), 0..20),
+        ]) {
+            let Ok(value) = HeaderValue::from_bytes(&bytes) else { return Ok(()) };
+            let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value)]);
+            if let Ok(token) = bearer(&headers) {
+                let text = String::from_utf8(bytes).unwrap();
+                let (scheme, rest) = text.split_at(6);
+                prop_assert_eq!(scheme.to_lowercase(), "bearer");
+                prop_assert_eq!(rest.trim_matches(' '), token);
+                prop_assert!(rest.starts_with(' ') && !token.is_empty() && !token.contains([' ', ',']));
+            }
+        }
     }
 }

@@ -115,6 +115,9 @@ impl IntoResponses for Listed {
 
 #[cfg(test)]
 mod tests {
+    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+    use proptest::prelude::*;
+
     use super::*;
     use crate::domain::payload::Fault;
     use crate::domain::task::Task;
@@ -205,5 +208,56 @@ mod tests {
             answer::row(&row(1))
         );
         assert_eq!(printed, expected);
+    }
+
+    fn print_query(query: &ListQuery) -> String {
+        let filters = &query.filters;
+        let cursor = query.cursor.map(|cursor| cursor.print(filters));
+        let parent = filters.parent.map(|parent| match parent {
+            ParentRef::Task(vtid) => vtid.to_string(),
+            ParentRef::NeverAssigned => "VTID-2026-0000".to_owned(),
+        });
+        [
+            ("taskFamily", filters.family.as_ref().map(ToString::to_string)),
+            ("taskType", filters.kind.as_ref().map(ToString::to_string)),
+            ("status", filters.status.map(|status| status.to_string())),
+            ("tenant", filters.tenant.as_ref().map(ToString::to_string)),
+            ("assignedTo", filters.assigned_to.as_ref().map(ToString::to_string)),
+            ("parentVtid", parent),
+            ("limit", Some(query.limit.get().to_string())),
+            ("cursor", cursor),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| {
+            Some(format!("{name}={}", utf8_percent_encode(&value?, NON_ALPHANUMERIC)))
+        })
+        .collect::<Vec<_>>()
+        .join("&")
+    }
+
+    /// Good parameters, and others.
+    fn lists() -> impl Strategy<Value = String> {
+        let good = prop_oneof![
+            "limit=[1-9][0-9]{0,3}",
+            "status=(pending|active|blocked|complete|cancelled|done)",
+            "tenant=[a-z0-9][a-z0-9_.-]{0,5}",
+            "parentVtid=VTID-2026-[0-9]{3,6}",
+            "(taskFamily|taskType|assignedTo)=([a-z]|%F0%9F%9A%80|%2[0-9]|\\+){0,5}",
+            "cursor=[A-Za-z0-9_-]{31,32}",
+        ];
+        let pair = prop_oneof![8 => good, 1 => crate::http::query::tests::queries()];
+        proptest::collection::vec(pair, 0..4).prop_map(|pairs| pairs.join("&"))
+    }
+
+    proptest! {
+        #![proptest_config(crate::http::tests::support::fuzz_cases())]
+
+        #[test]
+        fn fuzz_lists(query in lists()) {
+            match parsed(&query) {
+                Ok(read) => prop_assert_eq!(parsed(&print_query(&read)), Ok(read)),
+                Err(faults) => prop_assert!(!faults.is_empty()),
+            }
+        }
     }
 }

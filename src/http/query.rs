@@ -119,7 +119,10 @@ fn decode(raw: &str) -> Option<Cow<'_, str>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+    use proptest::prelude::*;
+
     use super::*;
 
     const KNOWN: &[&str] = &["a", "b"];
@@ -178,5 +181,32 @@ mod tests {
         let (_, faults) = read(&query.join("&"));
         assert_eq!(faults.len(), FAULTS_MAX + 1);
         assert_eq!(faults.last().unwrap(), " has 19900 more faults of this kind");
+    }
+
+    /// Pieces of queries, in any order.
+    pub(in crate::http) fn queries() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            4 => "(a|b|limit|status|cursor|tenant|taskFamily|parentVtid)=",
+            4 => "[a-zA-Z0-9_-]{0,12}",
+            2 => "%[0-9a-fA-F]{2}",
+            2 => "[&=+%?#/ ]",
+            1 => any::<String>(),
+        ];
+        proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #![proptest_config(crate::http::tests::support::fuzz_cases())]
+
+        /// What is read comes back from its own encoding; what is not is told of.
+        #[test]
+        fn fuzz_queries(query in queries()) {
+            let (a, faults) = read(&query);
+            prop_assert!(faults.len() <= FAULTS_MAX + 1);
+            if let Some(a) = a {
+                let again = format!("a={}", utf8_percent_encode(&a, NON_ALPHANUMERIC));
+                prop_assert_eq!(read(&again), (Some(a), vec![]));
+            }
+        }
     }
 }

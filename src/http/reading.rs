@@ -79,6 +79,7 @@ impl From<ReadFailure> for ApiError {
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -103,5 +104,30 @@ mod tests {
             assert_eq!(read(&[wrong]), Err(1), "{wrong:?}");
         }
         assert_eq!(read(&["1", "1"]), Err(1));
+    }
+
+    proptest! {
+        #![proptest_config(crate::http::tests::support::fuzz_cases())]
+
+        #[test]
+        fn fuzz_positions(bytes in prop_oneof![
+            "[0-9]{0,21}".prop_map(String::into_bytes),
+            "[0-9 +.,ex_-]{0,6}".prop_map(String::into_bytes),
+            proptest::collection::vec(any::<u8>(), 0..10),
+        ]) {
+            let Ok(value) = HeaderValue::from_bytes(&bytes) else { return Ok(()) };
+            let headers = HeaderMap::from_iter([(LEDGER_MIN_POSITION, value)]);
+            let mut parameters = Parameters::read(None, &[]);
+            let position = min_position(&headers, &mut parameters);
+            let text = String::from_utf8_lossy(&bytes);
+            if parameters.into_faults().is_empty() {
+                let plain = text.trim_start_matches('0');
+                prop_assert_eq!(position.to_string(), if plain.is_empty() { "0" } else { plain });
+            } else {
+                prop_assert_eq!(position, Position::ZERO);
+                let is_number = !text.is_empty() && text.len() < 19 && text.bytes().all(|byte| byte.is_ascii_digit());
+                prop_assert!(!is_number, "{}", text);
+            }
+        }
     }
 }

@@ -118,6 +118,12 @@ impl Server {
     }
 }
 
+/// For a property of a parser: `FUZZ_CASES`, or ten thousand.
+pub(in crate::http) fn fuzz_cases() -> proptest::test_runner::Config {
+    let cases = std::env::var("FUZZ_CASES").ok().map_or(10_000, |cases| cases.parse().expect("a number"));
+    proptest::test_runner::Config { cases, failure_persistence: None, ..Default::default() }
+}
+
 pub(super) async fn read_to_end(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     tokio::time::timeout(DEADLINE, stream.read_to_end(&mut answer)).await.unwrap().unwrap();
