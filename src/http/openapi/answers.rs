@@ -64,11 +64,6 @@ pub(in crate::http) fn ready() -> RefOr<Schema> {
     success(readiness())
 }
 
-/// For a caller that is not known.
-pub(super) fn ready_less() -> RefOr<Schema> {
-    success(Vec::new())
-}
-
 fn readiness() -> Vec<(&'static str, RefOr<Schema>)> {
     let words = || Object::with_type(Type::String);
     let seconds = ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0));

@@ -16,7 +16,7 @@ use crate::domain::position::Position;
 use crate::domain::status::Status;
 use crate::http::error::{ApiError, Unavailable};
 
-pub(super) const JSON: &str = "application/json";
+const JSON: &str = "application/json";
 
 /// The answers of one call, under their statuses.
 pub(in crate::http) struct Answers {
@@ -139,6 +139,9 @@ fn all() -> Vec<ApiError> {
 pub(super) fn named() -> BTreeMap<String, RefOr<Schema>> {
     let mut named: BTreeMap<_, _> =
         all().iter().map(|error| (name_of(error.name().2), schema(error))).collect();
+    for (error, code) in OF_TOKENS.map(|(_, error, code, _)| (error, code)) {
+        named.insert(name_of(code), body(error, code, text()));
+    }
     named.insert("Fault".to_owned(), fault());
     named
 }
@@ -204,15 +207,40 @@ fn fault() -> RefOr<Schema> {
     object(fields, 2).description(Some(description)).into()
 }
 
-pub(super) fn text() -> RefOr<Schema> {
+fn text() -> RefOr<Schema> {
     Object::with_type(Type::String).into()
 }
 
 /// `invalid_payload` is called `InvalidPayload`.
-pub(super) fn name_of(code: &str) -> String {
+fn name_of(code: &str) -> String {
     let capital = |word: &str| {
         let mut chars = word.chars();
         chars.next().map(|first| first.to_ascii_uppercase().to_string() + chars.as_str()).unwrap_or_default()
     };
     code.split('_').map(capital).collect()
+}
+
+/// Errors of the callers' tokens: status, `error`, `code`, when.
+const OF_TOKENS: [(&str, &str, &str, &str); 3] = [
+    ("401", "Unauthorized", "unauthorized", "no token, or a bad one"),
+    ("403", "Forbidden", "forbidden", "the token's role or tenant may not do this"),
+    ("429", "Too many requests", "too_many_requests", "the caller's rate is used up"),
+];
+
+/// The answers that a call has where tokens are asked for.
+pub(super) fn of_tokens() -> Vec<(&'static str, RefOr<Response>)> {
+    let answer = |(status, error, code, when): (&'static str, &str, &str, &str)| {
+        let schema = Ref::from_schema_name(name_of(code));
+        let mut response = ResponseBuilder::new().description(format!("{error}: {when}"));
+        response = response.content(JSON, ContentBuilder::new().schema(Some(schema)).build());
+        let further = match status {
+            "401" => Some(headers::www_authenticate()),
+            "429" => Some(headers::retry_after()),
+            _ => None,
+        };
+        let headers = further.into_iter().chain([headers::request_id()]);
+        let response = headers.fold(response, |response, (name, header)| response.header(name, header));
+        (status, response.build().into())
+    };
+    OF_TOKENS.map(answer).into()
 }

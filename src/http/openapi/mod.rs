@@ -2,7 +2,6 @@
 //! and errors that the handlers themselves use.
 
 mod answers;
-mod callers;
 mod errors;
 pub(super) mod example;
 mod headers;
@@ -84,8 +83,8 @@ impl IntoResponses for Document {
 
 /// The whole document over the paths that are served.
 fn document(paths: Paths, tokens: bool) -> OpenApi {
-    let named = schema::named().into_iter().chain(errors::named()).chain(callers::named(tokens));
-    let mut components = ComponentsBuilder::new().schemas_from_iter(named);
+    let mut components =
+        ComponentsBuilder::new().schemas_from_iter(schema::named()).schemas_from_iter(errors::named());
     if tokens {
         let bearer = Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
         components = components.security_scheme("bearer", SecurityScheme::Http(bearer.build()));
@@ -108,40 +107,25 @@ fn document(paths: Paths, tokens: bool) -> OpenApi {
         .components(Some(components.build()))
         .tags(Some(tags))
         .build();
-    for (path, item) in &mut document.paths.paths {
-        for operation in operations(item) {
-            match path.as_str() {
-                READY if tokens => tell_the_unknown_less(operation),
-                HEALTH | READY => {}
-                _ => look_at_the_caller(operation, tokens),
-            }
-        }
+    if tokens {
+        ask_for_tokens(&mut document.paths);
     }
     document
 }
 
-/// Every call, save those that watch the process.
-fn look_at_the_caller(operation: &mut Operation, tokens: bool) {
-    if tokens {
-        operation.security = Some(vec![bearer()]);
-    }
-    let answers =
-        callers::answers(tokens).into_iter().map(|(status, response)| (status.to_owned(), response));
-    operation.responses.responses.extend(answers);
-}
-
-/// A call that anybody may make, and that tells more to whom the ledger knows.
-fn tell_the_unknown_less(operation: &mut Operation) {
-    operation.security = Some(vec![SecurityRequirement::default(), bearer()]);
-    for (status, less) in [("200", answers::ready_less()), ("503", callers::not_ready_less())] {
-        if let Some(response) = operation.responses.responses.get_mut(status) {
-            callers::or_less(response, &less);
+/// Every call needs a token, save those that watch the process.
+fn ask_for_tokens(paths: &mut Paths) {
+    for (path, item) in &mut paths.paths {
+        if matches!(path.as_str(), HEALTH | READY) {
+            continue;
+        }
+        for operation in operations(item) {
+            operation.security = Some(vec![SecurityRequirement::new("bearer", [""; 0])]);
+            for (status, response) in errors::of_tokens() {
+                operation.responses.responses.insert(status.to_owned(), response);
+            }
         }
     }
-}
-
-fn bearer() -> SecurityRequirement {
-    SecurityRequirement::new("bearer", [""; 0])
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
