@@ -44,7 +44,10 @@ impl Platform {
     pub(crate) async fn run(&self, arguments: &[&str]) -> Ended {
         let mut command = tokio::process::Command::new(program());
         command.args(arguments).env_clear();
-        command.env("DATABASE_URL", self.database.service_url()).env("NATS_URL", self.nats.url());
+        command
+            .env("DATABASE_URL", self.database.service_url())
+            .env("NATS_URL", self.nats.url())
+            .env("AUTH", "off");
         let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
         let output = tokio::time::timeout(Duration::from_mins(1), output).await.expect("it ends").unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
