@@ -75,6 +75,37 @@ begin
     return new;
 end $$;
 
+-- Followers, subscribers and auditors read the record; the rules above, and every look-up, read the columns. So they say
+-- the same.
+create function ledger.check_record() returns trigger language plpgsql volatile as $$
+begin
+    perform from json_to_record(new.body::json) as record (
+        id text, type text, subject text, time text, position text, streamversion text, tenant text, actor text,
+        actorrole text, actortenant text, idempotencykey text, requesthash text
+    )
+    where record.id = new.event_id::text and record.type = new.type and record.subject = new.vtid
+        and record.time::timestamptz = new.recorded_at
+        and record.position = new.position::text and record.streamversion = new.version::text
+        and record.tenant = new.tenant and record.actor = new.actor and record.actorrole = new.actor_role
+        and record.actortenant is not distinct from new.actor_tenant
+        and record.idempotencykey is not distinct from new.idempotency_key
+        and record.requesthash is not distinct from new.request_hash;
+    if not found then
+        raise exception 'the record of % at position % says something else than its columns', new.vtid, new.position
+            using errcode = 'check_violation', constraint = 'event_record_says_the_same';
+    end if;
+    return new;
+end $$;
+create trigger event_record_says_the_same before insert on ledger.event
+    for each row execute function ledger.check_record();
+alter table ledger.event enable always trigger event_record_says_the_same;
+
+-- What a check calls is what it was written with, whatever a session's search path has in front.
+alter function ledger.check_predecessor() set search_path = pg_catalog, pg_temp;
+alter function ledger.check_record() set search_path = pg_catalog, pg_temp;
+alter function ledger.refuse_change() set search_path = pg_catalog, pg_temp;
+alter function ledger.refuse_change_of_loss() set search_path = pg_catalog, pg_temp;
+
 -- Nothing by default, nor what a platform's default privileges have given away.
 revoke all on schema ledger from public, anon, authenticated, service_role, vtid_ledger_writer, vtid_ledger_projector;
 revoke all on all tables in schema ledger

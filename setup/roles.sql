@@ -20,6 +20,11 @@
 \getenv service_password SERVICE_PASSWORD
 \if :{?service_password}
 \else
+    \set service_password ''
+\endif
+select :'service_password' = '' as is_missing
+\gset
+\if :is_missing
     do $$ begin raise exception 'SERVICE_PASSWORD is not set'; end $$;
 \endif
 
@@ -33,7 +38,12 @@ where not exists (select from pg_roles where rolname = name)
 select 'create role vtid_ledger_service login'
 where not exists (select from pg_roles where rolname = 'vtid_ledger_service')
 \gexec
-alter role vtid_ledger_service password :'service_password';
+do $$ begin
+    if exists (select from pg_roles where rolname = 'vtid_ledger_service' and (rolsuper or rolbypassrls)) then
+        raise exception 'vtid_ledger_service is there already, and may do too much: it must be no superuser, nor bypass row-level security';
+    end if;
+end $$;
+alter role vtid_ledger_service login password :'service_password';
 grant vtid_ledger_writer, vtid_ledger_projector to vtid_ledger_service;
 
 \if :{?owner_password}
@@ -48,6 +58,14 @@ grant vtid_ledger_writer, vtid_ledger_projector to vtid_ledger_service;
     select 'create database vtid_ledger owner vtid_ledger_owner encoding ''UTF8'' template template0'
     where not exists (select from pg_database where datname = 'vtid_ledger')
     \gexec
+    do $$ begin
+        if not exists (
+            select from pg_database where datname = 'vtid_ledger' and datdba = 'vtid_ledger_owner'::regrole
+        ) then
+            raise exception 'the database vtid_ledger is there already, and another''s'
+                using hint = 'Run this file as its owner, in that database, without OWNER_PASSWORD.';
+        end if;
+    end $$;
     -- Other logins of this server have no business here; whoever is granted one of the readers' roles has.
     revoke all on database vtid_ledger from public;
     grant connect on database vtid_ledger to vtid_ledger_service, service_role, authenticated;

@@ -11,6 +11,7 @@ use vtid_ledger::log::read::{ReadError, read_after};
 use vtid_ledger::writer::answer::WriteError;
 
 use crate::support::commands::{create, patch, some_create};
+use crate::support::ledger::ByHand;
 use crate::support::{eventually, ledger};
 
 async fn all_events(connection: &mut PgConnection) -> Vec<Recorded> {
@@ -99,33 +100,33 @@ async fn the_database_holds_each_version_to_the_one_before() {
     let ledger = ledger().await;
     ledger.writer(&ledger.log().await).submit(some_create("first")).await.unwrap();
     let mut owner = ledger.connection().await;
-    let insert = |position: i64, version: i64, tenant: &'static str| {
-        sqlx::query(
-            "insert into ledger.event (position, event_id, vtid, version, type, tenant, actor, actor_role, recorded_at, body)
-             select $1, gen_random_uuid(), vtid, $2, 'vtid-updated', $3, actor, actor_role, recorded_at, body
-             from ledger.event where position = 1",
-        )
-        .bind(position)
-        .bind(version)
-        .bind(tenant)
-    };
-    for (version, tenant, why) in
-        [(3, "system", "a gap"), (2, "other", "another tenant"), (0, "system", "no version")]
-    {
-        assert!(insert(2, version, tenant).execute(&mut owner).await.is_err(), "{why}");
+    let update = ByHand { base: 1, position: 2, version: 2, kind: "vtid-updated", vtid: None, tenant: None };
+    for (event, constraint) in [
+        (ByHand { version: 3, ..update }, "event_follows_predecessor"),
+        (ByHand { tenant: Some("other"), ..update }, "event_follows_predecessor"),
+        (ByHand { version: 0, ..update }, "event_version_counts_from_one"),
+        (ByHand { version: 1, ..update }, "event_version"),
+        (
+            ByHand { position: 1, version: 1, kind: "vtid-created", vtid: Some("VTID-2026-0009"), ..update },
+            "event_position",
+        ),
+    ] {
+        let error = event.append(&mut owner).await.unwrap_err();
+        let named = error.as_database_error().and_then(sqlx::error::DatabaseError::constraint);
+        assert_eq!(named, Some(constraint), "{error}");
     }
-    assert!(insert(2, 1, "system").execute(&mut owner).await.is_err(), "the same version again");
-    assert!(insert(1, 2, "system").execute(&mut owner).await.is_err(), "the same position again");
-    insert(2, 2, "system").execute(&mut owner).await.unwrap();
+    update.append(&mut owner).await.unwrap();
     // Two versions in one statement, in the wrong order.
     let reversed = owner
         .execute(
-            "insert into ledger.event (position, event_id, vtid, version, type, tenant, actor, actor_role, recorded_at, body)
-             select p, gen_random_uuid(), vtid, v, type, tenant, actor, actor_role, recorded_at, body
-             from ledger.event, (values (3, 4), (4, 3)) new (p, v) where position = 1",
+            "insert into ledger.event
+             select e.* from (values (3, 4), (4, 3)) new (p, v),
+                 lateral pg_temp.by_hand(1, p, v, 'vtid-updated', null, null) e",
         )
-        .await;
-    assert!(reversed.is_err(), "version 4 before version 3");
+        .await
+        .unwrap_err();
+    let named = reversed.as_database_error().and_then(sqlx::error::DatabaseError::constraint);
+    assert_eq!(named, Some("event_follows_predecessor"), "version 4 before version 3");
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ use vtid_ledger::oasis::tail;
 use vtid_ledger::writer::handle::WriterHandle;
 
 use crate::support::commands::{create, patch, some_create};
+use crate::support::ledger::ByHand;
 use crate::support::{NatsFlavor, TestLedger, TestNats, eventually, ledger, nats};
 
 const FLAVORS: [NatsFlavor; 2] = [NatsFlavor::Oldest, NatsFlavor::Current];
@@ -281,15 +282,9 @@ async fn a_record_of_a_later_version_stops_the_relay_and_is_named() {
     let relay = Relay::start(&ledger, nats.url()).await;
     write(&writer, 4).await;
     relay.reaches(4).await;
-    sqlx::raw_sql(
-        "insert into ledger.event (position, event_id, vtid, version, type, tenant, actor, actor_role, recorded_at, body)
-         select 5, gen_random_uuid(), 'VTID-2026-9999', 1, 'vtid-renamed', tenant, actor, actor_role, recorded_at,
-             replace(body, 'vtid-created', 'vtid-renamed')
-         from ledger.event where position = 4",
-    )
-    .execute(&mut ledger.connection().await)
-    .await
-    .unwrap();
+    let (kind, vtid) = ("vtid-renamed", Some("VTID-2026-9999"));
+    let renamed = ByHand { base: 4, position: 5, version: 1, kind, vtid, tenant: None };
+    renamed.append(&mut ledger.connection().await).await.unwrap();
     let status = relay.handle.status();
     let told = eventually("the record to be named", async || status.borrow().degraded()).await;
     assert!(told.contains("position 5") && told.contains("vtid-renamed"), "{told}");

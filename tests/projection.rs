@@ -10,6 +10,7 @@ use vtid_ledger::projections::tasks::{self, ProjectionError};
 
 use crate::support::commands::{create, patch, some_create};
 use crate::support::eventually;
+use crate::support::ledger::ByHand;
 use crate::support::projection::projected;
 
 #[tokio::test]
@@ -116,13 +117,8 @@ async fn a_type_of_a_later_version_stops_it_by_name_and_those_before_are_applied
     for n in 0..5 {
         projected.create(&format!("task {n}")).await;
     }
-    projected
-        .by_hand(
-            "insert into ledger.event select 6, gen_random_uuid(), vtid, 2, 'vtid-renamed', tenant, actor, actor_role,
-                null, null, null, recorded_at, replace(body, 'vtid-created', 'vtid-renamed')
-             from ledger.event where version = 1 order by position limit 1",
-        )
-        .await;
+    let renamed = ByHand { base: 1, position: 6, version: 2, kind: "vtid-renamed", vtid: None, tenant: None };
+    renamed.append(&mut projected.ledger.connection().await).await.unwrap();
     let projector = projected.projector_of(&projected.ledger.log().await);
     let stopped =
         projector.until("it stops", |status| matches!(status.state, ProjectorState::Stopped { .. })).await;

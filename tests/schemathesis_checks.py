@@ -10,6 +10,10 @@ REFUSED = {
 }
 
 
+# VTIDs that were given out: such a task is there.
+given_out = set()
+
+
 @schemathesis.check
 def refused_for_the_reason_in_the_configuration(ctx, response, case):
     operation = case.operation.definition.raw["operationId"]
@@ -20,3 +24,13 @@ def refused_for_the_reason_in_the_configuration(ctx, response, case):
         asked = {name.lower() for name in case.headers or {}}
         assert response.json()["code"] == "read_behind", f"{response.text}"
         assert "ledger-min-position" in asked, "no position was asked for that could be missing"
+    if operation == "createTask" and response.status_code == 200:
+        given_out.add(response.json()["vtid"])
+    if response.status_code == 404 and operation in ("getTask", "patchTask"):
+        assert response.json()["code"] == "vtid_not_found", f"{response.text}"
+        asked = (case.path_parameters or {}).get("vtid")
+        assert asked not in given_out, f"{asked} was given out, and is not found"
+    if response.status_code == 409:
+        detail = response.json()["detail"]
+        assert detail["to"] == case.body["status"] != detail["from"], f"{response.text}"
+        assert detail["to"] not in detail["allowed"], f"{response.text}"

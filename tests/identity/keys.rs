@@ -4,7 +4,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
 use crate::support::eventually;
-use crate::support::service::{Answer, Service, platform};
+use crate::support::service::{Answer, Service, platform, some_task};
 use crate::support::tokens::{Issuer, SECRET, SigningKey, claims, signed, token};
 
 async fn list(service: &Service, token: &str) -> Answer {
@@ -32,16 +32,7 @@ async fn each_key_is_used_with_its_own_algorithm() {
         .await
         .expect(200);
 
-    // A public key, in each form in which somebody may have it, as the secret of HS256.
-    let public = rsa.public();
-    for secret in [public.to_string(), public["n"].as_str().unwrap().to_owned()] {
-        for kid in [None, Some("r1".to_owned())] {
-            let header = Header { kid, ..Header::new(Algorithm::HS256) };
-            let forged = signed(&header, &claims(&admin()), &EncodingKey::from_secret(secret.as_bytes()));
-            let told = list(&service, &forged).await.expect(401);
-            assert_eq!(told.body["detail"], "the token's algorithm is not accepted");
-        }
-    }
+    refuses_the_public_key_as_a_secret(&service, &rsa, "the token's algorithm is not accepted").await;
     // The right name, another key; the right key, another algorithm.
     let told = list(&service, &stranger.token(&admin())).await.expect(401);
     assert_eq!(told.body["detail"], "the token's signature is wrong");
@@ -53,18 +44,39 @@ async fn each_key_is_used_with_its_own_algorithm() {
     assert_eq!(told.body["detail"], "the token's key is unknown");
     // The secret of another ledger does not open one that has none.
     list(&service, &token(&admin())).await.expect(401);
+    assert_eq!(list(&service, &curve.token(&admin())).await.expect(200).position(), 0, "nothing was written");
 }
 
 #[tokio::test]
 async fn a_secret_and_keys_may_stand_side_by_side() {
     let platform = platform().await;
-    let key = SigningKey::es256("c1");
-    let issuer = Issuer::start(&[&key]).await;
+    let (curve, rsa) = (SigningKey::es256("c1"), SigningKey::rs256("r1"));
+    let issuer = Issuer::start(&[&curve, &rsa]).await;
     let service = platform.serve_with(&[&with_keys(&issuer)[..], &["--jwt-secret", SECRET]].concat()).await;
-    list(&service, &token(&admin())).await.expect(200);
-    list(&service, &key.token(&admin())).await.expect(200);
-    let forged = EncodingKey::from_secret(key.public().to_string().as_bytes());
+    for token in [token(&admin()), curve.token(&admin()), rsa.token(&admin())] {
+        list(&service, &token).await.expect(200);
+    }
+    let forged = EncodingKey::from_secret(curve.public().to_string().as_bytes());
     list(&service, &signed(&Header::default(), &claims(&admin()), &forged)).await.expect(401);
+    refuses_the_public_key_as_a_secret(&service, &rsa, "the token's signature is wrong").await;
+    let stranger = SigningKey::rs256("r9").token(&admin());
+    let write = service.with_body(reqwest::Method::POST, "/vtid/create", some_task("by an unknown key"));
+    let told = service.send(write.bearer_auth(stranger)).await.expect(401);
+    assert_eq!(told.body["detail"], "the token's key is unknown");
+    assert_eq!(list(&service, &token(&admin())).await.expect(200).position(), 0, "nothing was written");
+}
+
+/// HS256 with what everybody may know.
+async fn refuses_the_public_key_as_a_secret(service: &Service, rsa: &SigningKey, why: &str) {
+    for secret in rsa.public_as_secrets() {
+        for kid in [None, Some(rsa.id.to_owned())] {
+            let header = Header { kid, ..Header::new(Algorithm::HS256) };
+            let forged = signed(&header, &claims(&admin()), &EncodingKey::from_secret(&secret));
+            let write = service.with_body(reqwest::Method::POST, "/vtid/create", some_task("forged"));
+            let told = service.send(write.bearer_auth(&forged)).await.expect(401);
+            assert_eq!(told.body["detail"], why);
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! A forged event goes nowhere, whoever forged it: the rule stands in the log itself.
 
+use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
 use vtid_ledger::domain::origin::{Actor, Origin, Role};
 use vtid_ledger::domain::text::{ActorId, Tenant};
 
@@ -98,10 +100,12 @@ const BAD: [(Forged, &str); 22] = [
 /// Both ways into the log. The second takes arrays of one, and the head before the event.
 const INSERT: &str = "insert into ledger.event
         (position, event_id, vtid, version, type, tenant, actor, actor_role, actor_tenant, recorded_at, body)
-     values ($1, gen_random_uuid(), $2, $3, $4, $5, $6, $7, $8, now(), $9)";
+     values ($1, $10, $2, $3, $4, $5, $6, $7, $8, $11::timestamptz, $9)";
 const APPEND: &str = "select ledger.append(
-        $1 - 1, (select event_id from ledger.event where position = $1 - 1), 0, 60000, array[gen_random_uuid()], array[$2],
-        array[$3], array[$4], array[$5], array[$6], array[$7], array[$8], array[null], array[null], array[now()], array[$9])";
+        $1 - 1, (select event_id from ledger.event where position = $1 - 1), 0, 60000, array[$10], array[$2],
+        array[$3], array[$4], array[$5], array[$6], array[$7], array[$8], array[null], array[null], array[$11::timestamptz],
+        array[$9])";
+const TIME: &str = "2026-01-01T00:00:00.000Z";
 
 impl Forged {
     /// Tries it, in a transaction that is rolled back: the constraint that refuses it, if one does.
@@ -116,6 +120,27 @@ impl Forged {
     }
 
     async fn insert(self, writer: &mut PgConnection, way: &'static str) -> Result<(), sqlx::Error> {
+        self.insert_with(writer, way, |_| {}).await
+    }
+
+    /// With a record in which `lie` changes something.
+    async fn insert_with(
+        self,
+        writer: &mut PgConnection,
+        way: &'static str,
+        lie: impl FnOnce(&mut Value),
+    ) -> Result<(), sqlx::Error> {
+        let id = Uuid::new_v4();
+        let mut record = json!({
+            "id": id.to_string(), "type": self.kind, "subject": format!("VTID-2026-000{}", self.task), "time": TIME,
+            "position": self.position.to_string(), "streamversion": self.version.to_string(),
+            "tenant": self.tenant, "actor": self.actor, "actorrole": self.role,
+            "data": serde_json::from_str::<Value>(self.data).unwrap(),
+        });
+        if let Some(tenant) = self.actor_tenant {
+            record["actortenant"] = tenant.into();
+        }
+        lie(&mut record);
         sqlx::query(way)
             .bind(self.position)
             .bind(format!("VTID-2026-000{}", self.task))
@@ -125,7 +150,9 @@ impl Forged {
             .bind(self.actor)
             .bind(self.role)
             .bind(self.actor_tenant)
-            .bind(format!(r#"{{"type":"{}","data":{}}}"#, self.kind, self.data))
+            .bind(record.to_string())
+            .bind(id)
+            .bind(TIME)
             .execute(writer)
             .await
             .map(drop)
@@ -164,6 +191,67 @@ async fn a_forged_event_goes_nowhere() {
         let later = Forged { position: 4, version: 3, kind, why: "version 3", ..COMPLETION };
         assert_eq!(later.attempt(&mut writer, INSERT).await, Err(RULE.to_owned()), "{kind}");
     }
+}
+
+/// Whoever reads the log reads the records: one can't say what its columns, which the rule is about, do not.
+#[tokio::test]
+async fn a_record_says_what_its_columns_say() {
+    let ledger = ledger().await;
+    let mut writer = ledger.connection().await;
+    sqlx::query(sqlx::AssertSqlSafe(format!("set role {WRITER}"))).execute(&mut writer).await.unwrap();
+    let good = Forged { position: 1, task: 1, ..CREATE };
+    let lies = [
+        ("id", json!(Uuid::new_v4().to_string())),
+        ("type", json!("vtid-updated")),
+        ("subject", json!("VTID-2026-0002")),
+        ("time", json!("2026-01-01T00:00:00.001Z")),
+        ("position", json!("2")),
+        ("streamversion", json!("2")),
+        ("tenant", json!("globex")),
+        ("actor", json!("bob")),
+        ("actorrole", json!("admin")),
+        ("actortenant", json!("acme")),
+        ("actortenant", Value::Null),
+        ("type", Value::Null),
+        ("idempotencykey", json!("k")),
+        ("requesthash", json!("0")),
+    ];
+    for way in [INSERT, APPEND] {
+        for (name, value) in &lies {
+            let mut transaction = writer.begin().await.unwrap();
+            let told = good.insert_with(&mut transaction, way, |record| record[*name] = value.clone()).await;
+            let told = told.expect_err(name);
+            let constraint = told.as_database_error().and_then(sqlx::error::DatabaseError::constraint);
+            assert_eq!(constraint, Some("event_record_says_the_same"), "{name}: {told}");
+            transaction.rollback().await.unwrap();
+        }
+        for body in [json!({}), json!([]), json!("text"), Value::Null] {
+            let mut transaction = writer.begin().await.unwrap();
+            let told = good.insert_with(&mut transaction, way, |record| *record = body.clone()).await;
+            assert!(told.is_err(), "{body}");
+            transaction.rollback().await.unwrap();
+        }
+    }
+    good.insert(&mut writer, APPEND).await.unwrap();
+}
+
+/// Nor does a session's search path put other operators under the rule.
+#[tokio::test]
+async fn the_rule_calls_what_it_was_written_with() {
+    let ledger = ledger().await;
+    let mut owner = ledger.connection().await;
+    Forged { position: 1, task: 1, ..CREATE }.insert(&mut owner, INSERT).await.unwrap();
+    sqlx::raw_sql(
+        "create schema mine;
+         create function mine.always(text, text) returns boolean language sql immutable as 'select true';
+         create operator mine.= (leftarg = text, rightarg = text, function = mine.always);
+         set search_path = mine, pg_catalog, public",
+    )
+    .execute(&mut owner)
+    .await
+    .unwrap();
+    let moved = Forged { position: 2, tenant: "globex", ..PATCH };
+    assert_eq!(moved.attempt(&mut owner, INSERT).await, Err(SAME_TENANT.to_owned()));
 }
 
 /// The owner, too, is held to it, and so is a session in replication mode, where ordinary triggers do not fire.

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, Executor, PgConnection};
 
 use super::NO_RIGHT;
 use super::own::{FILE, Own, migrate};
@@ -116,6 +116,33 @@ async fn one_sql_file_and_two_commands() {
         !output.status.success() && String::from_utf8_lossy(&output.stderr).contains("SERVICE_PASSWORD"),
         "{output:?}"
     );
+    own.stop().await;
+}
+
+/// What is there and does not fit is left as it is, and told of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_there_already_and_does_not_fit_is_refused() {
+    let own = Own::start().await;
+    let admin = own.server.url("postgres");
+    let mut connection = PgConnection::connect(&admin).await.unwrap();
+    let refused = async |secrets: &[(&str, &str)], named: &str| {
+        let output = own.run("psql", &[&admin, "-f", FILE], secrets).await;
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && told.contains(named), "{named}: {told}");
+    };
+    let secrets = [("OWNER_PASSWORD", "owner"), ("SERVICE_PASSWORD", "service")];
+    refused(&[("OWNER_PASSWORD", "owner"), ("SERVICE_PASSWORD", "")], "SERVICE_PASSWORD is not set").await;
+
+    connection.execute("create database vtid_ledger").await.unwrap();
+    refused(&secrets, "the database vtid_ledger is there already, and another's").await;
+    let may_connect = "select has_database_privilege('public', 'vtid_ledger', 'connect')";
+    assert!(sqlx::query_scalar::<_, bool>(may_connect).fetch_one(&mut connection).await.unwrap());
+
+    connection.execute("alter role vtid_ledger_service superuser").await.unwrap();
+    refused(&secrets, "may do too much").await;
+    connection.execute("alter role vtid_ledger_service nosuperuser bypassrls").await.unwrap();
+    refused(&secrets, "may do too much").await;
+    connection.close().await.unwrap();
     own.stop().await;
 }
 

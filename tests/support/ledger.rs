@@ -74,3 +74,58 @@ impl Drop for TestLedger {
         self.stop.cancel();
     }
 }
+
+/// An event by hand, as a later version of the ledger or one with a bug might append it: like the one at `base`, with
+/// columns and record of its own, which say the same.
+#[derive(Clone, Copy)]
+pub(crate) struct ByHand {
+    pub(crate) base: i64,
+    pub(crate) position: i64,
+    pub(crate) version: i64,
+    pub(crate) kind: &'static str,
+    /// Of another task.
+    pub(crate) vtid: Option<&'static str>,
+    /// Of another tenant.
+    pub(crate) tenant: Option<&'static str>,
+}
+
+/// Makes `pg_temp.by_hand(base, position, version, type, vtid, tenant)`, whose rows can be inserted.
+pub(crate) async fn learn_by_hand(connection: &mut PgConnection) {
+    let function = "create or replace function pg_temp.by_hand(
+            base bigint, new_position bigint, new_version bigint, new_type text, new_vtid text, new_tenant text
+        ) returns setof ledger.event language plpgsql as $$
+        declare
+            e ledger.event;
+        begin
+            select * into e from ledger.event b where b.position = base;
+            e.position := new_position;
+            e.event_id := gen_random_uuid();
+            e.version := new_version;
+            e.type := new_type;
+            e.vtid := coalesce(new_vtid, e.vtid);
+            e.tenant := coalesce(new_tenant, e.tenant);
+            e.body := (e.body::jsonb || jsonb_build_object(
+                'id', e.event_id, 'position', e.position::text, 'streamversion', e.version::text, 'type', e.type,
+                'subject', e.vtid, 'tenant', e.tenant
+            ))::text;
+            return next e;
+        end $$";
+    sqlx::raw_sql(function).execute(connection).await.unwrap();
+}
+
+impl ByHand {
+    /// Appends it, past the writer.
+    pub(crate) async fn append(self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        learn_by_hand(connection).await;
+        sqlx::query("insert into ledger.event select e.* from pg_temp.by_hand($1, $2, $3, $4, $5, $6) e")
+            .bind(self.base)
+            .bind(self.position)
+            .bind(self.version)
+            .bind(self.kind)
+            .bind(self.vtid)
+            .bind(self.tenant)
+            .execute(connection)
+            .await
+            .map(drop)
+    }
+}

@@ -12,6 +12,7 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 use sqlx::{Connection, PgConnection};
 
+use super::ledger::ByHand;
 use super::nats::{NatsFlavor, TestNats, nats};
 use super::postgres::{TestDatabase, database};
 use super::{eventually, program};
@@ -62,16 +63,8 @@ impl Platform {
     /// As a later version of the ledger might: appends an event of a type that this one does not know, to a ledger of
     /// one event.
     pub(crate) async fn append_unknown_event(&self) {
-        sqlx::query(
-            "insert into ledger.event
-                 (position, event_id, vtid, version, type, tenant, actor, actor_role, actor_tenant, recorded_at, body)
-             select 2, gen_random_uuid(), vtid, 2, 'vtid-moved', tenant, actor, actor_role, actor_tenant, recorded_at,
-                 replace(replace(body, 'vtid-created', 'vtid-moved'), '\"position\":\"1\"', '\"position\":\"2\"')
-             from ledger.event where position = 1",
-        )
-        .execute(&mut self.connection().await)
-        .await
-        .unwrap();
+        let moved = ByHand { base: 1, position: 2, version: 2, kind: "vtid-moved", vtid: None, tenant: None };
+        moved.append(&mut self.connection().await).await.unwrap();
     }
 
     /// How many messages the ledger's stream holds.

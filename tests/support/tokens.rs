@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use aws_lc_rs::encoding::AsDer;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RsaKeyPair};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RsaKeyPair};
 use axum::http::StatusCode;
 use axum::routing;
 use jsonwebtoken::jwk::Jwk;
@@ -72,6 +72,27 @@ impl SigningKey {
         let mut jwk = Jwk::from_encoding_key(&self.private, self.algorithm).unwrap();
         jwk.common.key_id = Some(self.id.to_owned());
         serde_json::to_value(jwk).unwrap()
+    }
+
+    /// The public half of an RSA key in each form in which somebody may have it, as a secret would be given.
+    pub(crate) fn public_as_secrets(&self) -> Vec<Vec<u8>> {
+        use base64::Engine;
+        let pair = RsaKeyPair::from_der(self.private.as_bytes()).unwrap();
+        let pkcs1 = pair.public_key().as_ref().to_vec();
+        let spki = AsDer::<aws_lc_rs::encoding::PublicKeyX509Der>::as_der(pair.public_key()).unwrap();
+        let spki = spki.as_ref().to_vec();
+        let pem = |name: &str, der: &[u8]| {
+            let text = base64::engine::general_purpose::STANDARD.encode(der);
+            let lines: Vec<&str> =
+                text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+            format!("-----BEGIN {name}-----\n{}\n-----END {name}-----\n", lines.join("\n"))
+        };
+        let pems = [pem("PUBLIC KEY", &spki), pem("RSA PUBLIC KEY", &pkcs1)];
+        let pems =
+            pems.iter().flat_map(|pem| [pem.clone(), pem.trim_end().to_owned()]).map(String::into_bytes);
+        let jwk = self.public();
+        let texts = [jwk.to_string(), jwk["n"].as_str().unwrap().to_owned()].map(String::into_bytes);
+        pems.chain(texts).chain([pkcs1, spki]).collect()
     }
 
     /// A token that names the key.

@@ -1,5 +1,4 @@
-// Addresses are relative to the page, so that it works behind a proxy's prefix too. Without a validator's address
-// Swagger UI would ask one on the internet.
+// The address is relative to the page. Without a validator's address Swagger UI would ask one on the internet.
 window.ui = SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#swagger-ui",

@@ -30,7 +30,7 @@ fn of_callers(tokens: bool) -> impl Iterator<Item = OfCallers> {
         },
         OfCallers {
             error: ApiError::Forbidden(""),
-            when: "not for this caller's role or tenant",
+            when: "not for this caller's role, nor, of a patch, for its tenant",
             with_tokens: true,
             header: None,
         },

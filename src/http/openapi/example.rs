@@ -37,8 +37,18 @@ pub(super) fn row() -> Value {
     })
 }
 
+/// What [`create`] is answered with.
 pub(in crate::http) fn created() -> Value {
-    json!({"ok": true, "vtid": VTID, "data": row()})
+    let mut row = row();
+    for (name, value) in [
+        ("status", json!("pending")),
+        ("assigned_to", Value::Null),
+        ("metadata", create()["metadata"].clone()),
+        ("updated_at", row["created_at"].clone()),
+    ] {
+        row[name] = value;
+    }
+    json!({"ok": true, "vtid": VTID, "data": row})
 }
 
 pub(in crate::http) fn got() -> Value {

@@ -48,7 +48,7 @@ pub(in crate::http) fn location() -> Named {
 }
 
 pub(super) fn retry_after() -> Named {
-    ("Retry-After", always(count(), "After how many seconds it makes sense to ask again."))
+    ("Retry-After", always(count().minimum(Some(1)), "After how many seconds it makes sense to ask again."))
 }
 
 pub(super) fn allow() -> Named {

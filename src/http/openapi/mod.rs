@@ -87,7 +87,10 @@ fn document(paths: Paths, tokens: bool) -> OpenApi {
     let named = schema::named().into_iter().chain(errors::named()).chain(callers::named(tokens));
     let mut components = ComponentsBuilder::new().schemas_from_iter(named);
     if tokens {
-        let bearer = Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
+        let bearer = Http::builder()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("JWT")
+            .description(Some(ABOUT_TOKENS));
         components = components.security_scheme("bearer", SecurityScheme::Http(bearer.build()));
     }
     let tags = [
@@ -119,6 +122,11 @@ fn document(paths: Paths, tokens: bool) -> OpenApi {
     }
     document
 }
+
+const ABOUT_TOKENS: &str = "`exp` is required. `sub` becomes the actor of every event; without it the role's name does. \
+    `role`: `service_role` and `admin` (also by `app_metadata.role`) do everything; `authenticated` reads all tasks, creates \
+    in every tenant, and patches tasks of its own tenant, which is `app_metadata.tenant`, else `tenant`; any other role has \
+    no rights.";
 
 /// Every call, save those that watch the process.
 fn look_at_the_caller(operation: &mut Operation, tokens: bool) {
@@ -159,10 +167,11 @@ fn introduction() -> String {
          Every error is JSON: `ok` false, `error` a fixed text, `code` the same for programs, `detail` more about it; \
          a list in `detail` has every fault, not only the first. An unknown path is 404 `Not found`, another method \
          405 with `Allow`; HEAD is answered as GET is, without the body. Only a request whose head can't be read gets \
-         a bare 4xx.\n\n\
+         a bare 4xx, and one whose head does not come within {head_seconds} s a closed connection.\n\n\
          A read sees every write that the same process acknowledged before.",
         body = BODY_BYTES_MAX / 1024,
         seconds = limits.body_read_timeout.as_secs(),
+        head_seconds = limits.head_read_timeout.as_secs(),
         head = HEAD_BYTES_MAX / 1024,
         headers = HEADERS_MAX,
     )
