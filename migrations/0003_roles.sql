@@ -75,26 +75,29 @@ begin
     return new;
 end $$;
 
--- Followers, subscribers and auditors read the record; the rules above, and every look-up, read the columns. So they say
--- the same.
+-- Followers, subscribers and auditors read the record; the rules above, and every look-up, read the columns. So the record
+-- begins with what the columns say: its attributes stand in one order, and those of the rule before all that a caller can
+-- choose. (As text: taking the JSON apart costs as much as the whole insert.)
 create function ledger.check_record() returns trigger language plpgsql volatile as $$
+declare
+    before_source text := format('{"specversion":"1.0","id":"%s","source":"/vtid-ledger/', new.event_id);
+    -- A ledger's id, whichever: 36 characters, and nothing that could end the attribute.
+    ledger_id text := substr(new.body, length(before_source) + 1, 36);
+    after_source text := format(
+        '","type":"%s","subject":"%s","time":"%s","datacontenttype":"application/json","position":"%s",'
+            '"streamversion":"%s","tenant":"%s","actor":%s,"actorrole":"%s",%s"correlationid":"',
+        new.type, new.vtid, to_char(new.recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+        new.position, new.version, new.tenant, to_json(new.actor), new.actor_role,
+        '"actortenant":"' || new.actor_tenant || '",'
+    );
 begin
-    perform from json_to_record(new.body::json) as record (
-        id text, type text, subject text, time text, position text, streamversion text, tenant text, actor text,
-        actorrole text, actortenant text, idempotencykey text, requesthash text
-    )
-    where record.id = new.event_id::text and record.type = new.type and record.subject = new.vtid
-        and record.time::timestamptz = new.recorded_at
-        and record.position = new.position::text and record.streamversion = new.version::text
-        and record.tenant = new.tenant and record.actor = new.actor and record.actorrole = new.actor_role
-        and record.actortenant is not distinct from new.actor_tenant
-        and record.idempotencykey is not distinct from new.idempotency_key
-        and record.requesthash is not distinct from new.request_hash;
-    if not found then
-        raise exception 'the record of % at position % says something else than its columns', new.vtid, new.position
-            using errcode = 'check_violation', constraint = 'event_record_says_the_same';
+    if starts_with(new.body, before_source) and translate(ledger_id, '0123456789abcdef-', '') = ''
+        and starts_with(substr(new.body, length(before_source) + 37), after_source)
+    then
+        return new;
     end if;
-    return new;
+    raise exception 'the record of % at position % says something else than its columns', new.vtid, new.position
+        using errcode = 'check_violation', constraint = 'event_record_says_the_same';
 end $$;
 create trigger event_record_says_the_same before insert on ledger.event
     for each row execute function ledger.check_record();

@@ -4,12 +4,27 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::HttpBody;
+use axum::extract::Request;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
+
+use crate::domain::origin::Actor;
+use crate::domain::text::ActorId;
 
 /// The route that answered, for the line; left in the answer by the router.
 #[derive(Debug, Clone)]
 pub(super) struct Route(pub(super) Arc<str>);
+
+/// Who called, for the line; left in the answer by whoever let the request in.
+#[derive(Debug, Clone)]
+pub(super) struct Caller(Option<ActorId>);
+
+impl Caller {
+    /// The actor of a request that was let in.
+    pub(super) fn of(request: &Request) -> Self {
+        Self(request.extensions().get::<Actor>().map(|actor| actor.id.clone()))
+    }
+}
 
 /// Writes the request's line when the answer is there, or when the caller went away before.
 pub(super) struct AccessLog {
@@ -27,10 +42,11 @@ impl AccessLog {
         self.answered = true;
         let route = response.extensions().get::<Route>().map_or("", |route| &*route.0);
         let bytes = response.body().size_hint().exact().unwrap_or_default();
-        self.line(route, response.status(), bytes);
+        let caller = response.extensions().get::<Caller>().and_then(|caller| caller.0.as_ref());
+        self.line(route, response.status(), bytes, caller.map(ActorId::as_str));
     }
 
-    fn line(&self, route: &str, status: StatusCode, bytes: u64) {
+    fn line(&self, route: &str, status: StatusCode, bytes: u64, actor: Option<&str>) {
         let duration_ms = duration_ms(self.began);
         tracing::info!(
             method = self.method.as_str(),
@@ -38,6 +54,7 @@ impl AccessLog {
             status = status.as_u16(),
             duration_ms,
             bytes,
+            actor,
             "request"
         );
     }

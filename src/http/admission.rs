@@ -34,14 +34,10 @@ pub(super) async fn admit(auth: &Auth, rate: &RateLimiter, request: &mut Request
     let caller = match auth.caller(bearer(request.headers()), patience).await {
         Ok(caller) => caller,
         Err(_) if watches => return Ok(()),
-        Err(error) => return Err(refused(request, error.into())),
+        Err(error) => return Err(refused(request, None, error.into())),
     };
-    if auth.asks_for_tokens() {
-        // For every line of the request from here on.
-        tracing::Span::current().record("actor", caller.id().as_str());
-    }
     if !watches {
-        rate.take(&who(auth, &caller, request)).map_err(|error| refused(request, error))?;
+        rate.take(&who(auth, &caller, request)).map_err(|error| refused(request, Some(&caller), error))?;
     }
     match caller {
         Caller::Actor(actor) => {
@@ -49,20 +45,21 @@ pub(super) async fn admit(auth: &Auth, rate: &RateLimiter, request: &mut Request
             Ok(())
         }
         Caller::Outsider(_) if watches => Ok(()),
-        Caller::Outsider(_) => Err(refused(request, ApiError::Forbidden(NO_RIGHTS))),
+        Caller::Outsider(_) => Err(refused(request, Some(&caller), ApiError::Forbidden(NO_RIGHTS))),
     }
 }
 
 const NO_RIGHTS: &str = "the token's role has no rights here";
 
 /// Writes down what the access log's line does not have: why, and where from.
-fn refused(request: &Request, error: ApiError) -> ApiError {
+fn refused(request: &Request, caller: Option<&Caller>, error: ApiError) -> ApiError {
     let peer = request.extensions().get::<Peer>().map(|Peer(address)| address.to_string());
     let reason = match &error {
         ApiError::Unauthorized(fault) => fault.to_string(),
         other => other.name().1.to_owned(),
     };
-    tracing::info!(peer, reason, "a caller was refused");
+    let actor = caller.map(|caller| caller.id().as_str());
+    tracing::info!(peer, actor, reason, "a caller was refused");
     error
 }
 

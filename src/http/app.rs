@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tower::Service;
 use tracing::Instrument;
 
-use super::access_log::AccessLog;
+use super::access_log::{AccessLog, Caller};
 use super::admission::{Peer, admit};
 use super::cors::{Cors, WebOrigin};
 use super::error::{ApiError, Unavailable};
@@ -70,11 +70,7 @@ impl App {
     pub async fn answer(&self, mut request: Request) -> Response {
         let id = request_id::assign(request.headers_mut());
         // At the level of errors, so that it is there whichever lines are wanted.
-        let span = tracing::error_span!(
-            "request",
-            request_id = id.to_str().unwrap_or_default(),
-            actor = tracing::field::Empty
-        );
+        let span = tracing::error_span!("request", request_id = id.to_str().unwrap_or_default());
         let answered = async {
             let log = AccessLog::begin(request.method().clone());
             let (request, unread) = Unread::watch(request);
@@ -105,10 +101,13 @@ impl App {
         if let Err(refused) = admit(&self.shared.auth, &self.shared.rate, &mut request).await {
             return refused.into_response();
         }
-        match self.shared.router.clone().call(request).await {
+        let caller = Caller::of(&request);
+        let mut response = match self.shared.router.clone().call(request).await {
             Ok(response) => response,
             Err(never) => match never {},
-        }
+        };
+        response.extensions_mut().insert(caller);
+        response
     }
 }
 

@@ -45,3 +45,18 @@ impl Default for HttpLimits {
 pub(super) const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Headers that a request may have.
 pub(super) const HEADERS_MAX: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_requests_have_ten_and_thirty_seconds() {
+        let HttpLimits { head_read_timeout, body_read_timeout, rate, .. } = HttpLimits::default();
+        assert_eq!(
+            (head_read_timeout, body_read_timeout),
+            (Duration::from_secs(10), Duration::from_secs(30))
+        );
+        assert_eq!(rate, None, "nobody is limited unless it is asked for");
+    }
+}

@@ -139,3 +139,15 @@ async fn each_is_in_its_message(ledger: &Ledger, vtids: &[String]) {
         assert_eq!(of_task[3]["data"]["assignedTo"], *text);
     }
 }
+
+/// The two control characters that a description may have.
+#[tokio::test]
+async fn a_description_may_have_lines_and_tabs() {
+    let ledger = Ledger::start().await;
+    let text = "\tfirst\n\n\tsecond\n";
+    let made = ledger.takes(ledger.post(create_with(&[("description", &escaped(text))]))).await;
+    assert_eq!(made.body["data"]["description"], text);
+    for shown in ledger.shown(made.vtid()).await {
+        assert_eq!(row(&shown, made.vtid())["description"], text);
+    }
+}

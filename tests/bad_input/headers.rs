@@ -140,7 +140,8 @@ async fn a_flood_of_parameters() {
 #[tokio::test]
 async fn floods_of_headers() {
     let ledger = Ledger::start().await;
-    let many = "x-a: b\r\n".repeat(101);
+    // Besides `host` and `connection`: one more than 100, and further down just as many.
+    let many = "x-a: b\r\n".repeat(99);
     let long = format!("x-a: {}\r\n", "b".repeat(64 * 1024));
     let endless = format!("x-a: {}\r\n", "b".repeat(8_000_000));
     let name = format!("{}: b\r\n", "x".repeat(70_000));
@@ -148,7 +149,7 @@ async fn floods_of_headers() {
         let answer = only_answer(&ledger.service, &get("/vtid/list", &headers)).await;
         assert!(answer.status.is_client_error(), "{answer:?}");
     }
-    let answer = only_answer(&ledger.service, &get("/vtid/list", &"x-a: b\r\n".repeat(90))).await;
+    let answer = only_answer(&ledger.service, &get("/vtid/list", &"x-a: b\r\n".repeat(98))).await;
     assert_eq!(answer.status, 200);
 }
 

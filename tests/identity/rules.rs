@@ -218,7 +218,10 @@ async fn an_open_ledger_asks_nobody() {
 #[tokio::test]
 async fn every_event_says_who_asked_for_it() {
     let world = world().await;
+    // Whatever a name may hold, record and column say the same.
+    let odd = "a\"b\\c/d é\u{2028}\u{200f}<&>'%s🚀";
     let callers = [
+        (token(&json!({"role": "admin", "sub": odd})), (odd, "admin", None)),
         (token(&json!({"role": "service_role"})), ("service_role", "service_role", None)),
         (token(&json!({"role": "admin", "sub": "boss", "tenant": "hq"})), ("boss", "admin", Some("hq"))),
         (authenticated("3f0d-ann", "own"), ("3f0d-ann", "authenticated", Some("own"))),

@@ -44,9 +44,10 @@ const WRITES: [(&str, &[&str]); 45] = [
     (
         "insert into ledger.event (position, event_id, vtid, version, type, tenant, actor, actor_role, recorded_at, body)
          values (1000, '0a0a0a0a-0000-4000-8000-000000000001', 'VTID-2026-9999', 1, 'vtid-created', 'system', 'x', 'admin',
-             '2026-01-01T00:00:00.000Z', '{\"id\":\"0a0a0a0a-0000-4000-8000-000000000001\",\"type\":\"vtid-created\",\"subject\":
-             \"VTID-2026-9999\",\"time\":\"2026-01-01T00:00:00.000Z\",\"position\":\"1000\",\"streamversion\":\"1\",\"tenant\":
-             \"system\",\"actor\":\"x\",\"actorrole\":\"admin\"}')",
+             '2026-01-01T00:00:00.000Z', concat('{\"specversion\":\"1.0\",\"id\":\"0a0a0a0a-0000-4000-8000-000000000001\",',
+             '\"source\":\"/vtid-ledger/0a0a0a0a-0000-4000-8000-000000000001\",\"type\":\"vtid-created\",\"subject\":\"VTID-2026-9999\",',
+             '\"time\":\"2026-01-01T00:00:00.000Z\",\"datacontenttype\":\"application/json\",\"position\":\"1000\",\"streamversion\":\"1\",',
+             '\"tenant\":\"system\",\"actor\":\"x\",\"actorrole\":\"admin\",\"correlationid\":\"y\",\"data\":{}}'))",
         &[WRITER],
     ),
     ("update ledger.event set tenant = 'other'", NOBODY),

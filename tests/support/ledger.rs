@@ -96,6 +96,7 @@ pub(crate) async fn learn_by_hand(connection: &mut PgConnection) {
         ) returns setof ledger.event language plpgsql as $$
         declare
             e ledger.event;
+            said text[];
         begin
             select * into e from ledger.event b where b.position = base;
             e.position := new_position;
@@ -104,10 +105,15 @@ pub(crate) async fn learn_by_hand(connection: &mut PgConnection) {
             e.type := new_type;
             e.vtid := coalesce(new_vtid, e.vtid);
             e.tenant := coalesce(new_tenant, e.tenant);
-            e.body := (e.body::jsonb || jsonb_build_object(
-                'id', e.event_id, 'position', e.position::text, 'streamversion', e.version::text, 'type', e.type,
-                'subject', e.vtid, 'tenant', e.tenant
-            ))::text;
+            -- Each stands in the record before anything that a caller can choose.
+            foreach said slice 1 in array array[
+                ['id', e.event_id::text], ['type', e.type], ['subject', e.vtid], ['position', e.position::text],
+                ['streamversion', e.version::text], ['tenant', e.tenant]
+            ] loop
+                e.body := regexp_replace(
+                    e.body, format('\"%s\":\"[^\"]*\"', said[1]), format('\"%s\":\"%s\"', said[1], said[2])
+                );
+            end loop;
             return next e;
         end $$";
     sqlx::raw_sql(function).execute(connection).await.unwrap();
