@@ -27,9 +27,9 @@ use jwks::{Jwks, Lookup, Patience};
 use settings::AuthSettings;
 use verify::{Expectations, LEEWAY_SECONDS, TokenFault, Verified};
 
-/// Bytes that a token may have: four times what the largest in the field have.
+/// Bytes that a token may have.
 pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
-/// Checked tokens that are remembered: checking an ES256 or RS256 signature costs as much as half a create does.
+/// Checked tokens that are remembered, so that a signature is not checked anew with each request.
 const REMEMBERED_MAX: usize = 2_048;
 
 /// How this process tells its callers apart.
