@@ -17,9 +17,9 @@ pub(super) struct Route(pub(super) Arc<str>);
 
 /// Who called, for the line; left in the answer by whoever let the request in.
 #[derive(Debug, Clone)]
-pub(super) struct Caller(Option<ActorId>);
+pub(super) struct CalledBy(Option<ActorId>);
 
-impl Caller {
+impl CalledBy {
     /// The actor of a request that was let in.
     pub(super) fn of(request: &Request) -> Self {
         Self(request.extensions().get::<Actor>().map(|actor| actor.id.clone()))
@@ -42,7 +42,7 @@ impl AccessLog {
         self.answered = true;
         let route = response.extensions().get::<Route>().map_or("", |route| &*route.0);
         let bytes = response.body().size_hint().exact().unwrap_or_default();
-        let caller = response.extensions().get::<Caller>().and_then(|caller| caller.0.as_ref());
+        let caller = response.extensions().get::<CalledBy>().and_then(|caller| caller.0.as_ref());
         self.line(route, response.status(), bytes, caller.map(ActorId::as_str));
     }
 

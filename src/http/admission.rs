@@ -37,7 +37,7 @@ pub(super) async fn admit(auth: &Auth, rate: &RateLimiter, request: &mut Request
         Err(error) => return Err(refused(request, None, error.into())),
     };
     if !watches {
-        rate.take(&who(auth, &caller, request)).map_err(|error| refused(request, Some(&caller), error))?;
+        rate.take(|| who(auth, &caller, request)).map_err(|error| refused(request, Some(&caller), error))?;
     }
     match caller {
         Caller::Actor(actor) => {

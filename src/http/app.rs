@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tower::Service;
 use tracing::Instrument;
 
-use super::access_log::{AccessLog, Caller};
+use super::access_log::{AccessLog, CalledBy};
 use super::admission::{Peer, admit};
 use super::cors::{Cors, WebOrigin};
 use super::error::{ApiError, Unavailable};
@@ -101,12 +101,12 @@ impl App {
         if let Err(refused) = admit(&self.shared.auth, &self.shared.rate, &mut request).await {
             return refused.into_response();
         }
-        let caller = Caller::of(&request);
+        let called_by = CalledBy::of(&request);
         let mut response = match self.shared.router.clone().call(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         };
-        response.extensions_mut().insert(caller);
+        response.extensions_mut().insert(called_by);
         response
     }
 }

@@ -69,18 +69,18 @@ impl RateLimiter {
         }))
     }
 
-    /// Takes one request out of the caller's bucket.
+    /// Takes one request out of the caller's bucket; nobody is asked for where there are none.
     ///
     /// # Errors
     /// [`ApiError::TooManyRequests`]: it is empty.
-    pub(super) fn take(&self, who: &Who) -> Result<(), ApiError> {
+    pub(super) fn take(&self, who: impl FnOnce() -> Who) -> Result<(), ApiError> {
         let Some(buckets) = &self.0 else { return Ok(()) };
         let taken = buckets.taken.fetch_add(1, Ordering::Relaxed);
         if taken % SWEEP_EVERY == SWEEP_EVERY - 1 && buckets.limiter.len() > BUCKETS_KEPT {
             buckets.limiter.retain_recent();
             buckets.limiter.shrink_to_fit();
         }
-        buckets.limiter.check_key(who).map_err(|until| {
+        buckets.limiter.check_key(&who()).map_err(|until| {
             let wait = until.wait_time_from(buckets.clock.now());
             let retry_after_seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             ApiError::TooManyRequests { retry_after_seconds: retry_after_seconds.max(1) }
@@ -105,18 +105,18 @@ mod tests {
     fn each_caller_has_a_bucket_of_its_own() {
         let limiter = limiter(1, 3);
         for _ in 0..3 {
-            assert_eq!(limiter.take(&named("a")), Ok(()));
+            assert_eq!(limiter.take(|| named("a")), Ok(()));
         }
-        assert_eq!(limiter.take(&named("a")), Err(ApiError::TooManyRequests { retry_after_seconds: 1 }));
-        assert_eq!(limiter.take(&named("b")), Ok(()));
-        assert_eq!(limiter.take(&Who::Unknown), Ok(()));
+        assert_eq!(limiter.take(|| named("a")), Err(ApiError::TooManyRequests { retry_after_seconds: 1 }));
+        assert_eq!(limiter.take(|| named("b")), Ok(()));
+        assert_eq!(limiter.take(|| Who::Unknown), Ok(()));
     }
 
     #[test]
     fn without_a_limit_nobody_is_refused() {
         let limiter = RateLimiter::new(None);
         for _ in 0..10_000 {
-            assert_eq!(limiter.take(&named("a")), Ok(()));
+            assert_eq!(limiter.take(|| named("a")), Ok(()));
         }
     }
 
@@ -124,7 +124,7 @@ mod tests {
     fn full_buckets_do_not_pile_up() {
         let limiter = limiter(1_000_000, 1_000_000);
         for n in 0..3 * SWEEP_EVERY {
-            limiter.take(&named(&n.to_string())).unwrap();
+            limiter.take(|| named(&n.to_string())).unwrap();
         }
         let kept = limiter.0.unwrap().limiter.len();
         assert!(kept < 2 * SWEEP_EVERY as usize, "{kept} buckets");

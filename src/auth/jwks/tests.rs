@@ -135,3 +135,38 @@ async fn few_wait_for_an_address_that_does_not_answer() {
         assert_eq!(waiting.await.unwrap(), "away");
     }
 }
+
+/// A token that was found right is remembered, but not beyond its key.
+#[tokio::test]
+async fn a_remembered_token_goes_with_its_key() {
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+    use jsonwebtoken::jwk::Jwk;
+    use jsonwebtoken::{EncodingKey, Header};
+
+    use crate::auth::settings::AuthSettings;
+    use crate::auth::verify::{Expectations, TokenFault};
+    use crate::auth::{Auth, AuthError};
+    use crate::clock::Clock;
+
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+    let private = EncodingKey::from_ec_der(pair.to_pkcs8v1().unwrap().as_ref());
+    let mut public = Jwk::from_encoding_key(&private, Algorithm::ES256).unwrap();
+    public.common.key_id = Some("a".to_owned());
+    let issuer = issuer(&ok(&serde_json::json!({"keys": [public]}).to_string())).await;
+    let header = Header { kid: Some("a".to_owned()), ..Header::new(Algorithm::ES256) };
+    let claims = serde_json::json!({"role": "admin", "exp": 4_000_000_000_u64});
+    let token = jsonwebtoken::encode(&header, &claims, &private).unwrap();
+
+    let jwks_url = Some(issuer.url.clone());
+    let settings = AuthSettings::Tokens { secret: None, jwks_url, expectations: Expectations::default() };
+    let (auth, _task) = Auth::start(settings, Clock::system(), CancellationToken::new()).unwrap();
+    for _ in 0..2 {
+        assert!(auth.caller(Ok(&token), Patience::Some).await.is_ok());
+    }
+    *issuer.answer.lock().unwrap() = set(&["b"]);
+    pass(Duration::from_mins(11)).await;
+    let mut known = auth.keys().unwrap().0;
+    known.wait_for(|known| known.generation > 1).await.unwrap();
+    let refused = auth.caller(Ok(&token), Patience::Some).await;
+    assert_eq!(refused, Err(AuthError::Token(TokenFault::UnknownKey)));
+}
