@@ -4,6 +4,7 @@ use reqwest::Method;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::support::eventually;
 use crate::support::service::{Answer, Service, platform};
 use crate::support::tokens::{WITH_SECRET, authenticated, token};
 
@@ -133,10 +134,13 @@ async fn refusals_and_writes_can_be_found_in_the_log() {
         &["Forbidden", "worker-9"],
         &["ann-7", "\"status\":200"],
     ] {
-        let lines = service.log_lines();
-        let found =
-            lines.iter().map(ToString::to_string).any(|line| words.iter().all(|word| line.contains(word)));
-        assert!(found, "{words:?} are not in one line of {lines:?}");
+        // Its log comes through a pipe.
+        eventually(&format!("{words:?} in one line of the log"), async || {
+            let lines = service.log_lines();
+            let mut lines = lines.iter().map(ToString::to_string);
+            lines.any(|line| words.iter().all(|word| line.contains(word))).then_some(())
+        })
+        .await;
     }
     let signature = ann.rsplit('.').next().unwrap();
     assert!(!service.log_text().contains(signature));
