@@ -18,7 +18,7 @@ use crate::health::{Watched, watch_over};
 use crate::http::ready::Readiness;
 use crate::http::{Api, App as HttpApp, HttpLimits, MalformedOrigin, serve};
 use crate::log::connect::pool;
-use crate::log::{EventLog, listen, schema};
+use crate::log::{EventLog, listen, notify, schema};
 use crate::oasis::connect::{Nats, NatsArgs, NatsSettingError};
 use crate::oasis::relay::machine::Limits;
 use crate::oasis::relay::{self, RelayHandle, RelayOptions};
@@ -138,12 +138,13 @@ impl App {
             compare: Some(compare),
         };
         let (projector, projected) = Projector::new(log.clone(), &database);
+        let demand = projector.demand();
         let (handle, writer_status, writer) =
             writer::spawn(writer_options, clock.clone(), log.clone(), stop_writer.clone());
         let (auth, keeping_keys) = Auth::start(auth, clock.clone(), stop_http.clone())?;
         let auth = Arc::new(auth);
         let watched = Watched {
-            pool: pool(database, 1),
+            pool: pool(database.clone(), 1),
             keys: auth.keys(),
             clock: clock.clone(),
             writer: writer_status,
@@ -153,12 +154,13 @@ impl App {
         let (told, readiness) = watch::channel(Readiness::starting());
         let mut followers = vec![
             tokio::spawn(projector.run(stop_followers.clone())),
-            tokio::spawn(listen::listen(log, followers, stop_followers.clone())),
+            tokio::spawn(listen::listen(log.clone(), followers, stop_followers.clone())),
+            tokio::spawn(notify::notify(log, database, stop_followers.clone())),
             tokio::spawn(watch_over(watched, told, stop_http.clone())),
         ];
         followers.extend(keeping_keys);
         let limits = http_limits(&tuning);
-        let reader = Reader::new(readers, projected, &handle);
+        let reader = Reader::new(readers, projected, &handle).hurrying(demand);
         let api = Api { writer: handle, reader, clock, readiness: readiness.clone(), auth, limits, origins };
         let http = tokio::spawn(serve(listener, HttpApp::new(api), stop_http.clone()));
         Ok(Self {

@@ -226,7 +226,13 @@ async fn a_notification_wakes_the_followers_of_other_processes() {
     let stop = tokio_util::sync::CancellationToken::new();
     let listening =
         tokio::spawn(vtid_ledger::log::listen::listen(elsewhere.clone(), ledger.pool(), stop.clone()));
-    let writer = ledger.writer(&ledger.log().await);
+    let log = ledger.log().await;
+    let notifying = tokio::spawn(vtid_ledger::log::notify::notify(
+        log.clone(),
+        ledger.writer_options().database,
+        stop.clone(),
+    ));
+    let writer = ledger.writer(&log);
     eventually("a position is heard of", async || {
         writer.submit(some_create("heard")).await.unwrap();
         (elsewhere.heard().borrow().get() > 0).then_some(())
@@ -234,4 +240,5 @@ async fn a_notification_wakes_the_followers_of_other_processes() {
     .await;
     stop.cancel();
     listening.await.unwrap();
+    notifying.await.unwrap();
 }

@@ -57,29 +57,45 @@ impl Follower {
     /// [`ReadError`]; the cursor stays where it was.
     pub async fn next_within(&mut self, idle: Duration) -> Result<Option<Vec<Arc<Entry>>>, ReadError> {
         // Seen before the look, so that what is heard of during the look wakes the wait below.
-        self.heard.borrow_and_update();
-        let mut batch = self.look().await?;
+        let heard = *self.heard.borrow_and_update();
+        let mut batch = match self.handed_over() {
+            Some(batch) if !batch.is_empty() || heard <= self.cursor.position() => batch,
+            _ => self.look().await?,
+        };
         if batch.is_empty() {
-            // The sender lives in the log that this follower holds, so it can't be gone; a time-out is the slow poll.
-            let _ = tokio::time::timeout(idle.min(SLOW_POLL), self.heard.changed()).await;
-            batch = self.look().await?;
+            // The sender lives in the log that this follower holds, so it can't be gone; a time-out is the slow poll,
+            // which asks `PostgreSQL` whatever the memory says.
+            let woken = tokio::time::timeout(idle.min(SLOW_POLL), self.heard.changed()).await.is_ok();
+            batch = match self.handed_over() {
+                Some(batch) if woken && !batch.is_empty() => batch,
+                _ => self.look().await?,
+            };
         }
         let Some(last) = batch.last() else { return Ok(None) };
         self.cursor = Cursor::at(&last.recorded.event);
         Ok(Some(batch))
     }
 
+    /// What the writer has handed over since, up to `max` entries, without waiting; maybe none.
+    pub fn at_hand(&mut self, max: usize) -> Vec<Arc<Entry>> {
+        let batch = self.log.shared.tail.after(self.cursor, max).unwrap_or_default();
+        if let Some(last) = batch.last() {
+            self.cursor = Cursor::at(&last.recorded.event);
+        }
+        batch
+    }
+
+    fn handed_over(&self) -> Option<Vec<Arc<Entry>>> {
+        self.log.shared.tail.after(self.cursor, BATCH_EVENTS as usize)
+    }
+
     async fn look(&self) -> Result<Vec<Arc<Entry>>, ReadError> {
-        let looked = tokio::time::timeout(LOOK_TIMEOUT, self.available()).await;
+        let looked = tokio::time::timeout(LOOK_TIMEOUT, self.read()).await;
         looked.unwrap_or(Err(ReadError::Database(sqlx::Error::PoolTimedOut)))
     }
 
-    /// What there is now after the cursor, without waiting and without moving on.
-    async fn available(&self) -> Result<Vec<Arc<Entry>>, ReadError> {
-        let handed_over = self.log.shared.tail.after(self.cursor, BATCH_EVENTS as usize);
-        if !handed_over.is_empty() {
-            return Ok(handed_over);
-        }
+    /// What `PostgreSQL` has after the cursor, without waiting and without moving on.
+    async fn read(&self) -> Result<Vec<Arc<Entry>>, ReadError> {
         let mut connection = self.log.pool().acquire().await?;
         let events = read_after(&mut connection, self.cursor, BATCH_EVENTS).await?;
         if let Some(last) = events.last() {

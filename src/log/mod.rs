@@ -13,6 +13,7 @@ pub mod hold;
 pub mod listen;
 pub mod load;
 pub mod lookup;
+pub mod notify;
 pub mod probe;
 pub mod read;
 pub mod recovery;
@@ -45,14 +46,16 @@ struct Shared {
     tail: Tail,
     /// The highest position that this process has heard of: a hint that wakes followers, never a proof.
     heard: watch::Sender<Position>,
+    /// The highest position that this process's own writer has handed over.
+    handed_over: watch::Sender<Position>,
 }
 
 impl EventLog {
     /// The log behind `pool`, with up to `tail_bytes` of its newest records kept in memory.
     #[must_use]
     pub fn new(pool: PgPool, ledger: LedgerId, tail_bytes: usize) -> Self {
-        let (heard, _) = watch::channel(Position::ZERO);
-        Self { shared: Arc::new(Shared { pool, ledger, tail: Tail::new(tail_bytes), heard }) }
+        let [heard, handed_over] = std::array::from_fn(|_| watch::Sender::new(Position::ZERO));
+        Self { shared: Arc::new(Shared { pool, ledger, tail: Tail::new(tail_bytes), heard, handed_over }) }
     }
 
     /// Which ledger this is.
@@ -79,6 +82,7 @@ impl EventLog {
         let Some(last) = entries.last().map(|entry| entry.position()) else { return };
         self.shared.tail.push(entries, losses);
         self.hear_of(last);
+        self.shared.handed_over.send_replace(last);
     }
 
     /// Forgets what the writer handed over: the log may have lost it.
@@ -99,6 +103,12 @@ impl EventLog {
             *heard = position.max(*heard);
             news
         });
+    }
+
+    /// Changes whenever this process's own writer has handed something over: what other processes are to hear of.
+    #[must_use]
+    pub fn written(&self) -> watch::Receiver<Position> {
+        self.shared.handed_over.subscribe()
     }
 
     /// Changes whenever the log has grown, as far as this process has heard.

@@ -62,23 +62,20 @@ impl Tail {
         *self.run() = Run::default();
     }
 
-    /// Up to `max` entries after `cursor`, if the run holds the very next one and can show that it comes
-    /// after the cursor's event. Empty otherwise: then `PostgreSQL` knows.
+    /// Up to `max` entries after `cursor`, if the run can show that they come after the cursor's event: none, where that
+    /// is the run's last. Otherwise `PostgreSQL` knows.
     #[must_use]
-    pub fn after(&self, cursor: Cursor, max: usize) -> Vec<Arc<Entry>> {
+    pub fn after(&self, cursor: Cursor, max: usize) -> Option<Vec<Arc<Entry>>> {
         let run = self.run();
-        let Some(first) = run.entries.front().map(|entry| entry.position()) else { return Vec::new() };
+        let first = run.entries.front()?.position();
         let skip = match cursor {
             Cursor::Start if first.get() == 1 => 0,
             Cursor::At { position, id } if position >= first => {
                 let index = usize::try_from(position.get() - first.get()).unwrap_or(usize::MAX);
-                match run.entries.get(index) {
-                    Some(entry) if entry.recorded.event.id == id => index + 1,
-                    _ => return Vec::new(),
-                }
+                run.entries.get(index).filter(|entry| entry.recorded.event.id == id).map(|_| index + 1)?
             }
-            _ => return Vec::new(),
+            _ => return None,
         };
-        run.entries.iter().skip(skip).take(max).cloned().collect()
+        Some(run.entries.range(skip..).take(max).cloned().collect())
     }
 }

@@ -4,6 +4,7 @@
 //! table, [`read`] what HTTP asks of it, [`rebuild`] what mends it.
 
 pub mod command;
+pub mod demand;
 mod list;
 pub mod machine;
 mod mend;

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::demand::Demand;
 use super::machine::{CursorMachine, Input, MAX_BATCH, Output};
 use super::rebuild::mend_if_needed;
 use super::status::ProjectorStatus;
@@ -28,6 +29,9 @@ use crate::log::turn::Turn;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the cursor is looked at while nothing happens.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
+/// So long further events are waited for before a small batch is applied, unless a reader waits: a transaction costs
+/// the database more than several rows.
+const LINGER: Duration = Duration::from_millis(20);
 /// States remembered between batches: some MiB, 100 MiB were each as large as can be.
 const MAX_STATES: usize = 2048;
 /// How often a rebuild that is due is looked for.
@@ -38,6 +42,7 @@ pub struct Projector {
     log: EventLog,
     options: PgConnectOptions,
     status: watch::Sender<ProjectorStatus>,
+    demand: Demand,
 }
 
 impl Projector {
@@ -47,7 +52,13 @@ impl Projector {
         let (status, told) = watch::channel(ProjectorStatus::default());
         // A batch that a crash takes away is only done again: neither cursor nor rows are ever ahead of the log.
         let options = options.clone().options([("synchronous_commit", "off")]);
-        (Self { log, options, status }, told)
+        (Self { log, options, status, demand: Demand::default() }, told)
+    }
+
+    /// For readers, to say what they wait for.
+    #[must_use]
+    pub fn demand(&self) -> Demand {
+        self.demand.clone()
     }
 
     /// Runs until cancelled; rebuilds too, when this code is of a later revision than what built the table.
@@ -78,6 +89,7 @@ struct Shell<'a> {
     log: &'a EventLog,
     options: &'a PgConnectOptions,
     status: &'a watch::Sender<ProjectorStatus>,
+    demand: &'a Demand,
     started: Instant,
     connection: Option<PgConnection>,
     follower: Follower,
@@ -90,11 +102,12 @@ struct Shell<'a> {
 
 impl<'a> Shell<'a> {
     fn new(projector: &'a Projector) -> Self {
-        let Projector { log, options, status } = projector;
+        let Projector { log, options, status, demand } = projector;
         Self {
             log,
             options,
             status,
+            demand,
             started: Instant::now(),
             connection: None,
             follower: log.follow(Cursor::Start),
@@ -226,8 +239,13 @@ impl<'a> Shell<'a> {
             self.follower = self.log.follow(after);
         }
         let mut batch = self.follower.next_within(IDLE_AFTER).await?;
+        let max = usize::try_from(max_events).unwrap_or(usize::MAX);
         if let Some(batch) = &mut batch {
-            batch.truncate(usize::try_from(max_events).unwrap_or(usize::MAX));
+            if batch.len() < max {
+                self.demand.within(LINGER).await;
+                batch.extend(self.follower.at_hand(max - batch.len()));
+            }
+            batch.truncate(max);
         }
         Ok(batch)
     }

@@ -8,6 +8,7 @@ use sqlx::{FromRow, PgConnection, PgPool, Row};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
+use super::demand::Demand;
 use super::list::read_page;
 use super::page::{ListQuery, PageCursor};
 use super::row::{DamagedRow, TaskRow, columns};
@@ -69,6 +70,7 @@ pub struct Reader {
     pool: PgPool,
     status: watch::Receiver<ProjectorStatus>,
     acknowledged: Acknowledged,
+    demand: Demand,
     /// The highest position that any look has shown. A hint: only what a look shows is answered.
     seen: Arc<AtomicU64>,
 }
@@ -87,7 +89,14 @@ impl Reader {
         status: watch::Receiver<ProjectorStatus>,
         acknowledged: impl Fn() -> Position + Send + Sync + 'static,
     ) -> Self {
-        Self { pool, status, acknowledged: Arc::new(acknowledged), seen: Arc::default() }
+        let (acknowledged, demand) = (Arc::new(acknowledged), Demand::default());
+        Self { pool, status, acknowledged, demand, seen: Arc::default() }
+    }
+
+    /// Has the projector hurry whenever a read waits for it.
+    #[must_use]
+    pub fn hurrying(self, demand: Demand) -> Self {
+        Self { demand, ..self }
     }
 
     /// The task of this number, if there is one. Shows `at_least` and all that this process acknowledged before.
@@ -143,6 +152,7 @@ impl Reader {
 
     /// Returns once the projection is known to show `at_least`, or when it is time to look without knowing.
     async fn wait_for(&self, at_least: Position, deadline: Instant) {
+        let _waiting = self.demand.wait();
         let mut status = self.status.clone();
         let until = deadline.min(Instant::now() + SLOW_POLL);
         let told = status.wait_for(|status| status.position >= at_least);

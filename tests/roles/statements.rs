@@ -208,12 +208,13 @@ pub(super) async fn assert_table(url: &str) {
 }
 
 /// Every right that anybody but the owner has, to the letter: the object, and who may do what with it.
-const RIGHTS: [&str; 20] = [
+const RIGHTS: [&str; 21] = [
     "\"VtidLedger\": authenticated select; service_role select; vtid_ledger_projector delete, insert, select, update",
     "ledger._migrations: vtid_ledger_projector select; vtid_ledger_writer select",
     "ledger.accepted_loss: authenticated select; service_role select; vtid_ledger_projector select; vtid_ledger_writer insert, select",
     "ledger.append(): vtid_ledger_writer execute",
     "ledger.append_lock(): vtid_ledger_projector execute; vtid_ledger_writer execute",
+    "ledger.check_completion(): vtid_ledger_writer execute",
     "ledger.event: authenticated select; service_role select; vtid_ledger_projector select; vtid_ledger_writer insert, select",
     "ledger.hold: vtid_ledger_projector insert, select, update; vtid_ledger_writer delete, insert, select, update",
     "ledger.identity: authenticated select; service_role select; vtid_ledger_projector select; vtid_ledger_writer select",

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use async_nats::{Message, Subscriber};
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
@@ -23,6 +23,9 @@ use crate::oasis::connect::{Link, Nats};
 
 /// The client's queue to the connection is full for so long only if the connection is stuck.
 const SEND_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Answers that are taken, where so many are there, before anything else is looked at: they come by the hundred.
+const ANSWERS_AT_ONCE: usize = 256;
 
 /// What the relay's task is made of.
 pub(super) struct Parts {
@@ -99,6 +102,10 @@ pub(super) async fn run(parts: Parts) {
     };
     while let Some(event) = shell.next(&mut answers, &mut checks, &stop).await {
         shell.take(event).await;
+        for _ in 0..ANSWERS_AT_ONCE {
+            let Some(Some(message)) = answers.next().now_or_never() else { break };
+            shell.take(Event::Answer(message)).await;
+        }
         shell.tell();
     }
 }

@@ -109,7 +109,7 @@ impl Replica {
 
     /// What a follower is given after `cursor`; none where the log has another past.
     pub(super) fn follow(&self, log: &LogModel, cursor: Cursor, max: usize) -> Option<Batch> {
-        let handed_over = self.tail.after(cursor, max);
+        let handed_over = self.tail.after(cursor, max).unwrap_or_default();
         if !handed_over.is_empty() {
             return Some(handed_over.into_iter().map(|entry| (entry, true)).collect());
         }
