@@ -11,10 +11,9 @@ const pool = new pg.Pool({ connectionString: options.database, max: options.conn
 const store = getPostgreSQLEventStore(options.database, { connectionOptions: { pool } });
 await store.schema.migrate();
 
+// Version 0 holds the stream to be a new one; `STREAM_DOES_NOT_EXIST` is taken for no condition at all.
 const figures = await drive(options, (record) =>
-  store.appendToStream(`task-${record.subject}`, [{ type: record.type, data: record }], {
-    expectedStreamVersion: 'STREAM_DOES_NOT_EXIST',
-  }),
+  store.appendToStream(`task-${record.subject}`, [{ type: record.type, data: record }], { expectedStreamVersion: 0n }),
 );
 
 const { rows } = await pool.query('select count(*)::int as stored from emt_messages');
