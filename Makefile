@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test simulate fuzz fuzz-requests lint fmt bench deps test-deps bench-deps
+.PHONY: help run test simulate fuzz fuzz-requests lint fmt bench deps test-deps bench-deps bench-peers-deps
 
 # For `make simulate`
 SEEDS ?= 5000000
@@ -28,6 +28,7 @@ help:
 	@echo "make deps       install what 'make run' needs (PostgreSQL, nats-server)"
 	@echo "make test-deps  install what else 'make test' needs (a second nats-server and Schemathesis, under .tools/)"
 	@echo "make bench-deps install what else 'make bench' needs (wrk)"
+	@echo "make bench-peers-deps  install the event stores that 'make bench' sets beside the ledger, where they are there"
 
 run: deps
 	cargo run --release -- dev $(RUN_ARGS)
@@ -66,3 +67,6 @@ test-deps:
 
 bench-deps:
 	@scripts/install-deps bench
+
+bench-peers-deps: bench-deps
+	@scripts/install-deps bench-peers
