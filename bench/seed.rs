@@ -20,7 +20,7 @@ use vtid_ledger::domain::vtid::Vtid;
 
 use crate::BenchError;
 use crate::load::CREATE;
-use crate::servers::Ledger;
+use crate::servers::{Ledger, tidy};
 
 /// The numbers of the tenants of seeded tasks, `tenant-10` and so on.
 pub(crate) const TENANTS: RangeInclusive<u64> = 10..=49;
@@ -216,7 +216,7 @@ impl Seeder {
 
     /// Cleans up after it, as the servers would have done in time, and says so if anything is missing.
     pub(crate) async fn finish(mut self) -> Result<u64, BenchError> {
-        sqlx::raw_sql("vacuum (analyze) ledger.event; checkpoint").execute(&mut self.connection).await?;
+        tidy(&mut self.connection, "vacuum (analyze) ledger.event").await?;
         let found: i64 = sqlx::query_scalar("select coalesce(max(position), 0) from ledger.event")
             .fetch_one(&mut self.connection)
             .await?;

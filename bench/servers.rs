@@ -139,6 +139,14 @@ impl Ledger {
     }
 }
 
+/// What the servers would do by themselves, some time after many rows came at once: not amid a measurement.
+pub(crate) async fn tidy(connection: &mut PgConnection, vacuum: &'static str) -> Result<(), BenchError> {
+    for statement in [vacuum, "checkpoint"] {
+        sqlx::raw_sql(statement).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
 /// The program that is measured.
 pub(crate) fn program() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_vtid-ledger"))

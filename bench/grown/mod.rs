@@ -14,7 +14,7 @@ use sqlx::Connection as _;
 
 use crate::report::Report;
 use crate::seed::{Seeder, Tasks};
-use crate::servers::Ledger;
+use crate::servers::{Ledger, tidy};
 use crate::stand::Stand;
 use crate::{Bench, BenchError};
 use level::Levels;
@@ -116,7 +116,7 @@ async fn grow(
     let head = seeder.finish().await?;
     let (stand, caught_up) = Stand::on(&bench.servers, ledger, tasks, PATIENCE).await?;
     let mut connection = stand.ledger.connect().await?;
-    sqlx::raw_sql("vacuum (analyze) \"VtidLedger\"; checkpoint").execute(&mut connection).await?;
+    tidy(&mut connection, "vacuum (analyze) \"VtidLedger\"").await?;
     connection.close().await?;
     levels.begin(head, head - before, seeding, caught_up);
     Ok(stand)
