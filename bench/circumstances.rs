@@ -33,7 +33,12 @@ impl Circumstances {
             ("Commit", commit_id),
             ("Machine", format!("{cores} cores, {}, {}", memory(), model())),
             ("Load before", load()),
-            ("PostgreSQL", format!("{version}, fsync={fsync}, synchronous_commit={commit}, shared_buffers={buffers}, its defaults")),
+            (
+                "PostgreSQL",
+                format!(
+                    "{version}, fsync={fsync}, synchronous_commit={commit}, shared_buffers={buffers}, its defaults"
+                ),
+            ),
             ("NATS", nats),
             ("Compiler", said("rustc", &["--version"])),
         ];

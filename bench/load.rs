@@ -65,7 +65,10 @@ pub(crate) async fn run(
         Load::Patch { tasks } => ("patch.lua", [tasks.arguments(), vec![threads]].concat()),
         Load::List => {
             let tenants = [TENANTS.start(), TENANTS.end()].map(u64::to_string);
-            ("list.lua", tenants.into_iter().chain(STATUSES.map(|status| status.as_str().to_owned())).collect())
+            (
+                "list.lua",
+                tenants.into_iter().chain(STATUSES.map(|status| status.as_str().to_owned())).collect(),
+            )
         }
     };
     command.arg("--script").arg(scripts.join(script)).args([base, "--"]).args(arguments);

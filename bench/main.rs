@@ -104,7 +104,9 @@ async fn measure(bench: &Bench, report: &mut Report) -> Result<(), BenchError> {
             "disk" => lines::disk::measure(bench, report).await,
             "snapshot" => lines::snapshot::measure(bench, report).await,
             "peers" => peers::measure(bench, report).await,
-            other => Err(BenchError::NoSuchLine { name: other.to_owned(), known: settings::NAMES.join(", ") }),
+            other => {
+                Err(BenchError::NoSuchLine { name: other.to_owned(), known: settings::NAMES.join(", ") })
+            }
         };
         report.settle(name, outcome)?;
     }

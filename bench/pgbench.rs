@@ -35,6 +35,9 @@ select id, vtid, task_family, task_type, description, status, assigned_to, tenan
         else :number::bigint::text end);
 ";
 
+/// `pgbench` makes its connections within the time that it is given, and does not count it.
+const CONNECTING: Duration = Duration::from_secs(1);
+
 /// `pgbench`, its scripts, and where they run.
 pub(crate) struct Yardstick {
     program: PathBuf,
@@ -104,7 +107,7 @@ impl Yardstick {
         let mut command = Command::new(&self.program);
         command.args(["--no-vacuum", "--protocol=prepared"]);
         command.args(["--client", &clients.to_string(), "--jobs", &threads(clients).to_string()]);
-        command.args(["--time", &time.as_secs().to_string()]);
+        command.args(["--time", &(time + CONNECTING).as_secs().to_string()]);
         // For the percentiles; not every transaction of many, so that the log costs next to nothing.
         command.args(["--log", "--log-prefix=latency"]);
         command.args([if clients == 1 { "--sampling-rate=1" } else { "--sampling-rate=0.1" }]);

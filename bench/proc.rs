@@ -74,7 +74,8 @@ impl Cpu {
                 cpu.backends += times.own;
             }
         }
-        let stat = fs::read_to_string("/proc/stat").map_err(|_| BenchError::Proc("the machine".to_owned()))?;
+        let stat =
+            fs::read_to_string("/proc/stat").map_err(|_| BenchError::Proc("the machine".to_owned()))?;
         let fields = stat.lines().next().unwrap_or_default().split_whitespace().skip(1);
         let ticks: Vec<u32> = fields.filter_map(|field| field.parse().ok()).collect();
         // user, nice, system, idle, iowait, irq, softirq, steal; guests are in user already.

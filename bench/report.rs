@@ -120,8 +120,9 @@ fn summary(rows: &[Row]) -> String {
 }
 
 fn rounds(rows: &[Row]) -> String {
-    let mut table =
-        String::from("| what | ledger /s | p50 ms | p99 ms | yardstick /s | p50 ms | p99 ms |\n|---|--:|--:|--:|--:|--:|--:|\n");
+    let mut table = String::from(
+        "| what | ledger /s | p50 ms | p99 ms | yardstick /s | p50 ms | p99 ms |\n|---|--:|--:|--:|--:|--:|--:|\n",
+    );
     for (row, Runs { ledger, yardstick }) in rows.iter().filter_map(|row| Some((row, row.rounds.as_ref()?))) {
         put(&mut table, format_args!("| {} | {} | {} |\n", row.what, cells(ledger), cells(yardstick)));
     }

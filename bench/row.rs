@@ -164,7 +164,8 @@ impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, scale, ledger, goal, .. } = self;
         let against = self.against.as_ref();
-        let against = against.map_or("–".to_owned(), |against| format!("{} ({})", against.value, against.name));
+        let against =
+            against.map_or("–".to_owned(), |against| format!("{} ({})", against.value, against.name));
         let ratio = self.ratio().map_or("–".to_owned(), |ratio| format!("{ratio:.2}"));
         let met = match self.is_met() {
             None => "–",

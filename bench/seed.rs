@@ -111,19 +111,19 @@ impl Seeder {
     /// Goes on from the log's head.
     pub(crate) async fn open(ledger: &Ledger) -> Result<Self, BenchError> {
         let mut connection = ledger.connect().await?;
-        let id: Uuid = sqlx::query_scalar("select ledger_id from ledger.identity")
-            .fetch_one(&mut connection)
-            .await?;
+        let id: Uuid =
+            sqlx::query_scalar("select ledger_id from ledger.identity").fetch_one(&mut connection).await?;
         let last: Option<(i64, String)> = sqlx::query_as(
             "select position, to_char(recorded_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')
              from ledger.event order by position desc limit 1",
         )
         .fetch_optional(&mut connection)
         .await?;
-        let created: Option<String> =
-            sqlx::query_scalar("select vtid from ledger.event where version = 1 order by position desc limit 1")
-                .fetch_optional(&mut connection)
-                .await?;
+        let created: Option<String> = sqlx::query_scalar(
+            "select vtid from ledger.event where version = 1 order by position desc limit 1",
+        )
+        .fetch_optional(&mut connection)
+        .await?;
         let now = Clock::system().now();
         let year = now.year();
         let january = Timestamp::parse(&format!("{year:04}-01-01T00:00:00.000Z")).unwrap_or(now);
@@ -162,7 +162,10 @@ impl Seeder {
         .await?;
         let count = |number: i64| u64::try_from(number).unwrap_or(0);
         let year = self.year;
-        Ok(ranges.into_iter().map(|(first, many)| Tasks { year, first: count(first), count: count(many) }).collect())
+        Ok(ranges
+            .into_iter()
+            .map(|(first, many)| Tasks { year, first: count(first), count: count(many) })
+            .collect())
     }
 
     /// Appends so many new tasks.

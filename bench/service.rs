@@ -166,7 +166,10 @@ impl Service {
     }
 
     fn broken(&self, output: &str) -> BenchError {
-        BenchError::Output { program: format!("vtid-ledger serve on {}", self.base), output: output.to_owned() }
+        BenchError::Output {
+            program: format!("vtid-ledger serve on {}", self.base),
+            output: output.to_owned(),
+        }
     }
 
     /// Tells it to stop, and waits until it has ended.

@@ -79,12 +79,7 @@ impl Stand {
         Ok(told("lists", self.read(Load::List, connections, time).await?))
     }
 
-    async fn write(
-        &self,
-        load: Load<'_>,
-        connections: u32,
-        time: Duration,
-    ) -> Result<Figure, BenchError> {
+    async fn write(&self, load: Load<'_>, connections: u32, time: Duration) -> Result<Figure, BenchError> {
         let before = self.ledger.head().await?;
         let run = load::run(self.service.base(), load, connections, time).await?;
         let grown = self.ledger.head().await?.saturating_sub(before);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::load::{self, Load};
 use crate::proc::memory;
 use crate::report::Report;
 use crate::row::{Goal, Row, Runs, Value};
@@ -10,7 +11,6 @@ use crate::servers::Ledger;
 use crate::service::Service;
 use crate::sizes::Sizes;
 use crate::{Bench, BenchError, MANY};
-use crate::load::{self, Load};
 
 const WARM_UP: Duration = Duration::from_secs(1);
 
@@ -33,7 +33,10 @@ pub(crate) async fn measure(bench: &Bench, report: &mut Report, ledger: &Ledger)
     let limit = Goal::NoMoreThan(Value::Bytes(200_000_000));
     report.row(Row::alone("resident memory with a large log, idle", &scale, Value::Bytes(idle), limit));
     report.row(Row::alone("the same, the most under load", &scale, Value::Bytes(most), limit));
-    let text = format!("A tenth create a task, the others patch these: {head} events.\n\n{}", sizes.by_million(head));
+    let text = format!(
+        "A tenth create a task, the others patch these: {head} events.\n\n{}",
+        sizes.by_million(head)
+    );
     report.section("On disk with a large log", text);
     Ok(())
 }

@@ -53,11 +53,17 @@ impl Levels {
              relay caught up, events/s | projector |\n|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
         );
         for level in &self.levels {
-            let memory = if level.memory == 0 { "–".to_owned() } else { format!("{}", level.memory / 1_000_000) };
-            let [creates, gets, lists] = [&level.creates, &level.gets, &level.lists].map(|figures| cells(figures));
+            let memory =
+                if level.memory == 0 { "–".to_owned() } else { format!("{}", level.memory / 1_000_000) };
+            let [creates, gets, lists] =
+                [&level.creates, &level.gets, &level.lists].map(|figures| cells(figures));
             put(
                 &mut table,
-                format_args!("| {} | {creates} | {gets} | {lists} | {memory} | {} |\n", level.events, level.seed()),
+                format_args!(
+                    "| {} | {creates} | {gets} | {lists} | {memory} | {} |\n",
+                    level.events,
+                    level.seed()
+                ),
             );
         }
         report.section("As the log grows", table);

@@ -96,12 +96,7 @@ async fn at_stage(
 }
 
 /// Brings the log to so many events, unless it has as many already, and starts the program.
-async fn grow(
-    bench: &Bench,
-    levels: &mut Levels,
-    ledger: Ledger,
-    events: u64,
-) -> Result<Stand, BenchError> {
+async fn grow(bench: &Bench, levels: &mut Levels, ledger: Ledger, events: u64) -> Result<Stand, BenchError> {
     let mut seeder = Seeder::open(&ledger).await?;
     let before = seeder.head();
     let wanted = events.saturating_sub(before);

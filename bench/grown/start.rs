@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// The first GET and the first create that are answered with 200; the programs take turns.
 pub(crate) async fn measure(bench: &Bench, report: &mut Report, ledger: &Ledger) -> Result<(), BenchError> {
-    let small = Stand::new(bench, "none", 1).await?.stop().await?;
+    let small = Stand::new(bench, "next_to_none", 1).await?.stop().await?;
     let seeder = Seeder::open(ledger).await?;
     let (head, task) = (seeder.head(), Tasks { count: 1, ..seeder.tasks() });
     seeder.finish().await?;

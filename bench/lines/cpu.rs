@@ -30,7 +30,8 @@ pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<(), Be
         let each = |time: Duration| time.as_secs_f64() * 1e6 / as_f64(count.max(1));
         let known = cpu.ledger + cpu.backends + cpu.background + cpu.nats + cpu.load;
         let rest = cpu.machine.saturating_sub(known);
-        let columns = [cpu.ledger, cpu.backends, cpu.background, cpu.nats, cpu.load, rest, cpu.machine, cpu.idle];
+        let columns =
+            [cpu.ledger, cpu.backends, cpu.background, cpu.nats, cpu.load, rest, cpu.machine, cpu.idle];
         let cells: Vec<String> = columns.iter().map(|time| format!("{:.0}", each(*time))).collect();
         put(&mut table, format_args!("| {:.0} | {} |\n", rate(count, started.elapsed()), cells.join(" | ")));
     }

@@ -123,11 +123,7 @@ struct Created {
 }
 
 /// Creates at this pace, by as many clients as ever; the VTID and the time of each answer.
-async fn paced(
-    stand: &Stand,
-    pace: f64,
-    time: Duration,
-) -> Result<Vec<(String, Instant)>, BenchError> {
+async fn paced(stand: &Stand, pace: f64, time: Duration) -> Result<Vec<(String, Instant)>, BenchError> {
     let between = Duration::from_secs_f64(f64::from(MANY) / pace);
     let begun = Instant::now();
     let mut clients = JoinSet::new();

@@ -21,6 +21,11 @@ pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<(), Be
     }
     let scale = "10,000 tasks";
     report.row(many.rates("patches of distinct tasks, 64", scale, "pgbench inserts", Goal::AtLeast(1.0))?);
-    report.row(one.rates("64 clients patching one task", "1 task", "of distinct tasks", Goal::AtLeast(0.7))?);
+    report.row(one.rates(
+        "64 clients patching one task",
+        "1 task",
+        "of distinct tasks",
+        Goal::AtLeast(0.7),
+    )?);
     stand.end(&bench.servers).await
 }
