@@ -13,6 +13,7 @@ mod load;
 mod peers;
 mod pgbench;
 mod proc;
+mod records;
 mod report;
 mod row;
 mod seed;

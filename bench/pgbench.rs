@@ -10,7 +10,8 @@ use tokio::process::Command;
 
 use crate::figures::{Figure, percentile};
 use crate::load::threads;
-use crate::seed::{Tasks, sample_record};
+use crate::records::sample_record;
+use crate::seed::Tasks;
 use crate::servers::Servers;
 use crate::{BenchError, lines::told};
 

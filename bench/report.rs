@@ -9,7 +9,7 @@ use crate::circumstances::Circumstances;
 use crate::figures::{Figure, median};
 use crate::row::{Goal, Row, Runs};
 use crate::settings::{Scale, Settings};
-use crate::{BenchError, seed};
+use crate::{BenchError, records};
 
 const NOTES: &str = "Each figure is the median of its rounds; in a round ledger and yardstick take turns on the same \
 PostgreSQL. The load generators (`wrk`, `pgbench`, and for the OASIS line clients within the benchmark's own process) \
@@ -103,7 +103,7 @@ impl Report {
             put(&mut page, format_args!("| {name} | | failed: {error:.300} | | | | **no** |\n"));
         }
         put(&mut page, format_args!("\n{}\n\n", summary(&self.rows)));
-        put(&mut page, format_args!("{NOTES} The record has {} bytes.\n\n", seed::sample_record().len()));
+        put(&mut page, format_args!("{NOTES} The record has {} bytes.\n\n", records::sample_record().len()));
         page.push_str(&self.circumstances.lines());
         for (title, text) in &self.sections {
             put(&mut page, format_args!("\n## {title}\n\n{}\n", text.trim_end()));
