@@ -16,6 +16,8 @@ use crate::servers::{Ledger, Servers, program};
 
 const READY_PATIENCE: Duration = Duration::from_mins(1);
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
+/// How far they are, where it takes them long.
+const TELL_EVERY: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A running `vtid-ledger serve` with its default settings, its log in a file; killed when dropped.
@@ -125,6 +127,7 @@ impl Service {
     pub(crate) async fn until_caught_up(&mut self, patience: Duration) -> Result<CaughtUp, BenchError> {
         let deadline = Instant::now() + patience;
         let (mut projector, mut relay) = (None, None);
+        let mut told = Instant::now();
         loop {
             let seen = self.readiness().await.ok();
             for follower in seen.iter().flat_map(|seen| &seen.followers).filter(|it| it.lag_events == 0) {
@@ -134,11 +137,15 @@ impl Service {
             if let (Some(projector), Some(relay)) = (projector, relay) {
                 return Ok(CaughtUp { projector, relay });
             }
+            let seen = seen.map(|seen| {
+                let at = seen.followers.iter().map(|it| format!("{} at {}", it.name, it.position));
+                format!("{} of {}", at.collect::<Vec<_>>().join(", "), seen.head)
+            });
+            if told.elapsed() > TELL_EVERY {
+                eprintln!("  {}", seen.as_deref().unwrap_or("no answer"));
+                told = Instant::now();
+            }
             if Instant::now() > deadline {
-                let seen = seen.map(|seen| {
-                    let at = seen.followers.iter().map(|it| format!("{} at {}", it.name, it.position));
-                    format!("{} of {}", at.collect::<Vec<_>>().join(", "), seen.head)
-                });
                 return Err(BenchError::Patience {
                     what: "that projector and relay catch up",
                     seconds: patience.as_secs(),

@@ -46,6 +46,9 @@ impl Levels {
 
     /// The whole table, if anything was measured.
     pub(crate) fn tell(&self, report: &mut Report) {
+        if self.levels.is_empty() {
+            return;
+        }
         let mut table = String::from(
             "64 connections. The memory is the most that the process ever had, catching up included; a tenth of the \
              largest log's events create a task, the others patch these.\n\n\

@@ -31,11 +31,18 @@ const EVENT_BYTES: u64 = 3_500;
 /// Of a seed, before relay and projector are held up by it.
 const MAX_VERSION: u64 = 1_000;
 
-/// Stage by stage.
+/// What was measured is told, whatever comes after it.
 pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<(), BenchError> {
+    let mut levels = Levels::default();
+    let outcome = stages(bench, report, &mut levels).await;
+    levels.tell(report);
+    outcome
+}
+
+/// Stage by stage.
+async fn stages(bench: &Bench, report: &mut Report, levels: &mut Levels) -> Result<(), BenchError> {
     room(bench.servers.folder(), bench.settings.events)?;
     let mut ledger = bench.servers.ledger("grown").await?;
-    let mut levels = Levels::default();
     bench.yardstick.fresh().await?;
     let (tasks, events) = (bench.settings.tasks(), bench.settings.events);
     let wants = |name: &str| bench.settings.wants(name);
@@ -48,7 +55,7 @@ pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<(), Be
         if skipped {
             continue;
         }
-        ledger = at_stage(bench, report, &mut levels, ledger, stage).await?;
+        ledger = at_stage(bench, report, levels, ledger, stage).await?;
         if stage == tasks && wants("rebuild") {
             let outcome = rebuild::measure(bench, report, &ledger).await;
             report.settle("rebuild", outcome)?;
@@ -62,7 +69,6 @@ pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<(), Be
             report.settle("start", outcome)?;
         }
     }
-    levels.tell(report);
     ledger.end(&bench.servers).await
 }
 
