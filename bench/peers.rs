@@ -18,7 +18,7 @@ const TASKS: u64 = 1_000;
 /// A peer that is not installed ends with this.
 const NOT_INSTALLED: i32 = 3;
 /// What a peer takes longer than its run, to make its tables and to connect.
-const GRACE: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_mins(1);
 const DATABASE: &str = "peer";
 
 /// The line that a peer prints.
@@ -145,7 +145,7 @@ fn table(ledger: &[Figure], inserts: &[Figure], peers: &[Peer]) -> Result<String
     table.push_str(&line("the ledger: creates over HTTP, with projection and JetStream", &own, "0"));
     table.push_str(&line("pgbench: single-row inserts", &rows, "0"));
     for Peer { folder, outcome } in peers {
-        table.push_str(&match outcome {
+        let told = match outcome {
             Outcome::Ran { name, version, figures, failed, appended } => {
                 let of = format!("{failed} of {}", appended + failed);
                 line(&format!("{name} {version}"), &median(figures)?, &of)
@@ -154,7 +154,8 @@ fn table(ledger: &[Figure], inserts: &[Figure], peers: &[Peer]) -> Result<String
                 format!("| {folder} | not installed (`bench/peers/{folder}/install`) | | | | | |\n")
             }
             Outcome::Failed(why) => format!("| {folder} | failed: {why} | | | | | |\n"),
-        });
+        };
+        table.push_str(&told);
     }
     Ok(table)
 }

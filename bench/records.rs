@@ -97,7 +97,7 @@ impl Plan {
         let is_open = create.status != Some(Status::Cancelled);
         let data = match version {
             1 => EventData::Created(Box::new(create.clone())),
-            10 if is_open && number % 5 == 0 => EventData::Completed(completing.clone()),
+            10 if is_open && number.is_multiple_of(5) => EventData::Completed(completing.clone()),
             _ => EventData::Updated(updating.clone()),
         };
         let time = self.time(index);

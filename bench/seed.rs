@@ -99,8 +99,8 @@ impl Seeder {
         });
         let last = created.and_then(|vtid| Vtid::parse_possible(&vtid).ok());
         let last_number = last.filter(|vtid| vtid.year() == year).map_or(0, Vtid::number);
-        let creates = creates()?.into();
-        Ok(Self { connection, ledger: LedgerId(id), head, last_number, last_time, year, creates })
+        let kinds = creates()?.into();
+        Ok(Self { connection, ledger: LedgerId(id), head, last_number, last_time, year, creates: kinds })
     }
 
     /// How many events the log has.

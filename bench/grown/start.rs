@@ -1,6 +1,6 @@
 //! From the program's start to its first answer.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
@@ -16,7 +16,7 @@ use crate::stand::Stand;
 use crate::{Bench, BenchError};
 
 const STARTS: usize = 7;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// The first GET and the first create that are answered with 200; the programs take turns.
@@ -65,7 +65,7 @@ async fn first(service: &Service, task: Option<Tasks>) -> Result<Duration, Bench
                 .body(CREATE),
         };
         let answer = request.send().await.map(|answer| answer.status());
-        let passed = Instant::now() - service.started();
+        let passed = service.started().elapsed();
         match answer {
             Ok(StatusCode::OK) => return Ok(passed),
             _ if passed < PATIENCE => tokio::time::sleep(PAUSE).await,
