@@ -8,8 +8,12 @@ use std::time::Duration;
 use sqlx::{Connection, PgConnection};
 use tokio::process::Command;
 
-use crate::BenchError;
-use crate::figures::Figure;
+use crate::figures::{Figure, percentile};
+use crate::load::threads;
+use crate::records::sample_record;
+use crate::seed::Tasks;
+use crate::servers::Servers;
+use crate::{BenchError, lines::told};
 
 /// Like `ledger.event`, with one of its unique indexes.
 const TABLE: &str = "create table event (
@@ -24,118 +28,115 @@ insert into event (event_id, vtid, version, type, tenant, actor, actor_role, rec
     (gen_random_uuid(), 'VTID-2026-' || :number::bigint, 1, 'vtid-created', 'system', 'anonymous', 'admin', \
     clock_timestamp(), :body);
 ";
-/// What the ledger reads for a GET: the same table, the same rows.
-const SELECT: &str = "\\set number random(1, :count)
+/// The row that a GET shows, by the same key.
+const SELECT: &str = "\\set number random(:first, :last)
 select id, vtid, task_family, task_type, description, status, assigned_to, tenant, metadata::text, parent_vtid, \
     created_at, updated_at, version, position from \"VtidLedger\" \
-    where vtid = :prefix::text || lpad(:number::bigint::text, 4, '0');
+    where vtid = :prefix::text || (case when :number < 10000 then lpad(:number::bigint::text, 4, '0') \
+        else :number::bigint::text end);
 ";
+
+/// `pgbench` makes its connections within the time that it is given, and does not count it.
+const CONNECTING: Duration = Duration::from_secs(1);
 
 /// `pgbench`, its scripts, and where they run.
 pub(crate) struct Yardstick {
     program: PathBuf,
     folder: PathBuf,
-    ledger: String,
     own: String,
-    /// An event's record, as the ledger stores it.
-    body: String,
-    prefix: String,
-    count: u32,
 }
 
-/// What a client does, over and over.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Work {
-    /// Inserts one row and commits.
-    Insert,
-    /// Selects one row of the ledger's read table.
-    Select,
+/// What clients do, over and over: one of some scripts, at random.
+pub(crate) struct Work<'a> {
+    pub(crate) database: &'a str,
+    pub(crate) scripts: &'a [String],
+    pub(crate) variables: &'a [(&'a str, String)],
 }
 
 impl Yardstick {
-    /// Makes the table in the database `own`, and takes an event of `ledger` for a row's body. The tasks to read are the
-    /// first `count` with this VTID `prefix`; `folder` is for scripts and logs.
-    pub(crate) async fn prepare(
-        ledger: &str,
-        own: &str,
-        folder: &Path,
-        (prefix, count): (&str, u32),
-    ) -> Result<Self, BenchError> {
-        let mut connection = PgConnection::connect(own).await?;
+    /// Makes the table.
+    pub(crate) async fn prepare(servers: &Servers) -> Result<Self, BenchError> {
+        let own = servers.yardstick_url();
+        let mut connection = PgConnection::connect(&own).await?;
         sqlx::raw_sql(TABLE).execute(&mut connection).await?;
         let bin: String = sqlx::query_scalar("select setting from pg_config() where name = 'BINDIR'")
             .fetch_one(&mut connection)
             .await?;
         connection.close().await?;
-        let mut connection = PgConnection::connect(ledger).await?;
-        let body: String = sqlx::query_scalar("select body from ledger.event order by position limit 1")
-            .fetch_one(&mut connection)
-            .await?;
-        connection.close().await?;
-        let script = |name: &str, text: &str| {
-            let path = folder.join(name);
-            fs::write(&path, text).map_err(|error| BenchError::File { path, error })
-        };
-        script("insert.sql", INSERT)?;
-        script("select.sql", SELECT)?;
-        Ok(Self {
-            program: Path::new(&bin).join("pgbench"),
-            folder: folder.to_path_buf(),
-            ledger: ledger.to_owned(),
-            own: own.to_owned(),
-            body,
-            prefix: prefix.to_owned(),
-            count,
-        })
+        Ok(Self { program: Path::new(&bin).join("pgbench"), folder: servers.folder().to_path_buf(), own })
     }
 
-    /// How long an event's record is, in bytes.
-    pub(crate) fn body_bytes(&self) -> usize {
-        self.body.len()
+    /// Empties the table, for the next line.
+    pub(crate) async fn fresh(&self) -> Result<(), BenchError> {
+        let mut connection = PgConnection::connect(&self.own).await?;
+        sqlx::raw_sql("truncate event").execute(&mut connection).await?;
+        connection.close().await?;
+        Ok(())
+    }
+
+    /// Inserts one row and commits, over and over.
+    pub(crate) async fn inserts(&self, clients: u32, time: Duration) -> Result<Figure, BenchError> {
+        let work = Work {
+            database: &self.own,
+            scripts: &[INSERT.to_owned()],
+            variables: &[("body", sample_record())],
+        };
+        Ok(told("pgbench inserts", self.run(&work, clients, time).await?))
+    }
+
+    /// Selects one of these tasks from the ledger's read table, over and over.
+    pub(crate) async fn selects(
+        &self,
+        database: &str,
+        tasks: Tasks,
+        clients: u32,
+        time: Duration,
+    ) -> Result<Figure, BenchError> {
+        let [first, last] = [tasks.first, tasks.last()].map(|number| number.to_string());
+        let variables = [("prefix", tasks.prefix()), ("first", first), ("last", last)];
+        let work = Work { database, scripts: &[SELECT.to_owned()], variables: &variables };
+        Ok(told("pgbench selects", self.run(&work, clients, time).await?))
     }
 
     /// Runs `work` for `time` with `clients`; a failed transaction is an error.
-    pub(crate) async fn run(&self, work: Work, clients: u32, time: Duration) -> Result<Figure, BenchError> {
-        let (script, database) = match work {
-            Work::Insert => ("insert.sql", &self.own),
-            Work::Select => ("select.sql", &self.ledger),
-        };
+    pub(crate) async fn run(
+        &self,
+        work: &Work<'_>,
+        clients: u32,
+        time: Duration,
+    ) -> Result<Figure, BenchError> {
         let mut command = Command::new(&self.program);
-        command.args(["--no-vacuum", "--protocol=prepared", "--file", script]);
-        command.args(["--client", &clients.to_string(), "--jobs", &crate::threads(clients).to_string()]);
-        command.args(["--time", &time.as_secs().to_string()]);
+        command.args(["--no-vacuum", "--protocol=prepared"]);
+        command.args(["--client", &clients.to_string(), "--jobs", &threads(clients).to_string()]);
+        command.args(["--time", &(time + CONNECTING).as_secs().to_string()]);
         // For the percentiles; not every transaction of many, so that the log costs next to nothing.
         command.args(["--log", "--log-prefix=latency"]);
         command.args([if clients == 1 { "--sampling-rate=1" } else { "--sampling-rate=0.1" }]);
-        match work {
-            Work::Insert => command.args(["-D", &format!("body={}", self.body)]),
-            Work::Select => command.args([
-                "-D",
-                &format!("prefix={}", self.prefix),
-                "-D",
-                &format!("count={}", self.count),
-            ]),
-        };
+        for (index, text) in work.scripts.iter().enumerate() {
+            let path = self.folder.join(format!("script-{index}.sql"));
+            fs::write(&path, text).map_err(|error| BenchError::File { path: path.clone(), error })?;
+            command.arg("--file").arg(path);
+        }
+        for (name, value) in work.variables {
+            command.args(["-D", &format!("{name}={value}")]);
+        }
         // Not among the arguments, which everybody on the machine can read.
-        command.env("PGDATABASE", database).current_dir(&self.folder);
+        command.env("PGDATABASE", work.database).current_dir(&self.folder);
         let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await;
         let output = output.map_err(|error| BenchError::Program { program: self.program.clone(), error })?;
         let text = String::from_utf8_lossy(&output.stdout);
         let complaint = String::from_utf8_lossy(&output.stderr);
-        let unclear = || BenchError::Output { program: "pgbench", output: format!("{text}\n{complaint}") };
+        let unclear = || BenchError::Output {
+            program: "pgbench".to_owned(),
+            output: format!("{text}\n{complaint:.2000}"),
+        };
         if !output.status.success() || !text.contains("failed transactions: 0 (") {
             return Err(unclear());
         }
         let rate = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
-        let latencies = self.take_latencies()?;
-        let at = |percent: usize| {
-            let place = (latencies.len() * percent / 100).min(latencies.len().saturating_sub(1));
-            latencies.get(place).copied()
-        };
-        let (Some(rate), Some(p50), Some(p99)) = (rate, at(50), at(99)) else {
-            return Err(unclear());
-        };
-        Ok(Figure { rate, p50, p99 })
+        let mut latencies = self.take_latencies()?;
+        let rate = rate.ok_or_else(unclear)?;
+        Ok(Figure { rate, p50: percentile(&mut latencies, 50)?, p99: percentile(&mut latencies, 99)? })
     }
 
     /// Reads the transactions' logs, one a thread, and removes them. The third column is microseconds.
@@ -154,7 +155,6 @@ impl Yardstick {
                 fs::remove_file(&path).map_err(fault(&path))?;
             }
         }
-        latencies.sort_unstable();
         Ok(latencies)
     }
 }

@@ -1,36 +1,25 @@
-//! Private servers, and the real program on them.
+//! Private servers: one PostgreSQL for everything, and a database and a NATS server for each ledger.
 
-use std::fs::{self, File};
-use std::net::{Ipv4Addr, TcpListener};
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::path::Path;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use reqwest::StatusCode;
+use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
-use tokio::process::{Child, Command};
 use vtid_ledger::dev::{NatsOptions, NatsServer, PostgresOptions, PostgresServer, ServiceLogin};
 
 use crate::BenchError;
 
-const READY_PATIENCE: Duration = Duration::from_mins(1);
-const STOP_PATIENCE: Duration = Duration::from_secs(15);
-const PAUSE: Duration = Duration::from_millis(50);
-
-/// PostgreSQL and NATS with durable settings, in a temporary folder, with a migrated database for the ledger and an
-/// empty one for the yardstick. Should our process end before [`Servers::stop`], their guards end and remove them.
+/// PostgreSQL with durable settings, in a temporary folder, with an empty database for the yardstick. Should our process
+/// end before [`Servers::stop`], its guard ends and removes it.
 pub(crate) struct Servers {
     postgres: PostgresServer,
     service: ServiceLogin,
-    nats: NatsServer,
     folder: TempDir,
 }
 
 impl Servers {
-    /// Starts both and migrates.
+    /// Starts PostgreSQL.
     pub(crate) async fn start() -> Result<Self, BenchError> {
         // Under root the servers run as an ordinary user, who has to get through it.
         let permissions = fs::Permissions::from_mode(0o711);
@@ -38,33 +27,47 @@ impl Servers {
         let folder = folder.map_err(|error| BenchError::File { path: std::env::temp_dir(), error })?;
         let mut options = PostgresOptions::new(folder.path().join("postgres"), program());
         options.max_connections = 200;
+        // So that a long statement of the ledger can be read whole.
+        options.settings.push(("track_activity_query_size".to_owned(), "8192".to_owned()));
         options.remove_on_drop = true;
         let postgres = PostgresServer::start(&options).await?;
-        let mut options = NatsOptions::new(folder.path().join("nats"), program());
-        options.remove_on_drop = true;
-        let nats = NatsServer::start(&options).await?;
         let service = postgres.service_login().await?;
-        let servers = Self { postgres, service, nats, folder };
-        for database in ["ledger", "yardstick"] {
-            servers.postgres.create_database(database).await?;
-        }
-        vtid_ledger::database::migrate(&servers.postgres.url("ledger")).await?;
+        let servers = Self { postgres, service, folder };
+        servers.fresh_database("yardstick").await?;
         Ok(servers)
     }
 
-    /// The address of the ledger's database, by the service's login.
-    pub(crate) fn ledger_url(&self) -> String {
-        self.postgres.service_url(&self.service, "ledger")
+    /// An empty database, in place of any other of this name; the owner's address.
+    pub(crate) async fn fresh_database(&self, name: &str) -> Result<String, BenchError> {
+        self.postgres.drop_database(name).await?;
+        self.postgres.create_database(name).await?;
+        Ok(self.postgres.url(name))
     }
 
-    /// The address of the yardstick's database.
+    /// Removes a database.
+    pub(crate) async fn drop_database(&self, name: &str) -> Result<(), BenchError> {
+        Ok(self.postgres.drop_database(name).await?)
+    }
+
+    /// An empty ledger of its own.
+    pub(crate) async fn ledger(&self, name: &str) -> Result<Ledger, BenchError> {
+        let owner = self.fresh_database(name).await?;
+        vtid_ledger::database::migrate(&owner).await?;
+        let mut options = NatsOptions::new(self.folder().join(format!("nats-{name}")), program());
+        options.remove_on_drop = true;
+        let nats = NatsServer::start(&options).await?;
+        let service = self.postgres.service_url(&self.service, name);
+        Ok(Ledger { name: name.to_owned(), owner, service, nats })
+    }
+
+    /// The owner's address of the yardstick's database.
     pub(crate) fn yardstick_url(&self) -> String {
         self.postgres.url("yardstick")
     }
 
-    /// The address of NATS.
-    pub(crate) fn nats_url(&self) -> String {
-        self.nats.url()
+    /// The postmaster's process id.
+    pub(crate) fn postmaster(&self) -> u32 {
+        self.postgres.pid()
     }
 
     /// For whatever is written on the way; removed at the end.
@@ -72,90 +75,79 @@ impl Servers {
         self.folder.path()
     }
 
-    /// Stops both in good order, and removes the folder.
+    /// Stops PostgreSQL, and removes the folder.
     pub(crate) async fn stop(self) -> Result<(), BenchError> {
-        let (postgres, nats) = (self.postgres.stop().await, self.nats.stop().await);
-        postgres.and(nats)?;
+        self.postgres.stop().await?;
         let path = self.folder.path().to_path_buf();
         self.folder.close().map_err(|error| BenchError::File { path, error })
     }
 }
 
-/// A running `vtid-ledger serve` with its default settings, its log in a file; killed when dropped.
-pub(crate) struct Service {
-    child: Child,
-    base: String,
-    log: File,
-    log_path: PathBuf,
+/// A ledger's database and NATS server, whether or not the program runs on them.
+pub(crate) struct Ledger {
+    name: String,
+    owner: String,
+    service: String,
+    nats: NatsServer,
 }
 
-impl Service {
-    /// Starts it and waits until it is ready. With a secret, it asks its callers for tokens.
-    pub(crate) async fn start(servers: &Servers, secret: Option<&str>) -> Result<Self, BenchError> {
-        let log_path = servers.folder().join("serve.log");
-        let fault = |error| BenchError::File { path: log_path.clone(), error };
-        let log = File::options().append(true).create(true).open(&log_path).map_err(fault)?;
-        let listen = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr());
-        let listen = listen.map_err(|error| BenchError::Program { program: program().into(), error })?;
-        let child = Command::new(program())
-            .args(["serve", "--listen", &listen.to_string()])
-            .env_clear()
-            .env("DATABASE_URL", servers.ledger_url())
-            .env("NATS_URL", servers.nats_url())
-            .envs([secret.map_or(("AUTH", "off"), |secret| ("JWT_SECRET", secret))])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log.try_clone().map_err(fault)?)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|error| BenchError::Program { program: program().into(), error })?;
-        let mut service = Self { child, base: format!("http://{listen}"), log, log_path };
-        service.until_ready().await?;
-        Ok(service)
+impl Ledger {
+    /// Its name, which is its database's.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
-    /// Where it is served.
-    pub(crate) fn base(&self) -> &str {
-        &self.base
+    /// The database's address, by the service's login.
+    pub(crate) fn service_url(&self) -> &str {
+        &self.service
     }
 
-    /// Empties the log file, so that a minute of requests does not fill the disk.
-    pub(crate) fn forget_log(&self) -> Result<(), BenchError> {
-        self.log.set_len(0).map_err(|error| BenchError::File { path: self.log_path.clone(), error })
+    /// The database's address, by its owner.
+    pub(crate) fn owner_url(&self) -> &str {
+        &self.owner
     }
 
-    async fn until_ready(&mut self) -> Result<(), BenchError> {
-        let client = vtid_ledger::fetch::client().no_proxy().build()?;
-        let deadline = Instant::now() + READY_PATIENCE;
-        loop {
-            let answer = client.get(format!("{}/readyz", self.base)).send().await;
-            if answer.is_ok_and(|answer| answer.status() == StatusCode::OK) {
-                return Ok(());
-            }
-            let ended = self.child.try_wait().is_ok_and(|ended| ended.is_some());
-            if ended || Instant::now() > deadline {
-                let log = fs::read_to_string(&self.log_path).unwrap_or_default();
-                return Err(BenchError::Output { program: "vtid-ledger serve", output: log });
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
+    /// The address of NATS.
+    pub(crate) fn nats_url(&self) -> String {
+        self.nats.url()
     }
 
-    /// Tells it to stop, and waits until it has ended.
-    pub(crate) async fn stop(mut self) -> Result<(), BenchError> {
-        let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok());
-        let told = pid.is_some_and(|pid| kill(Pid::from_raw(pid), Signal::SIGTERM).is_ok());
-        let ended = tokio::time::timeout(STOP_PATIENCE, self.child.wait()).await;
-        match ended {
-            Ok(Ok(status)) if told && status.success() => Ok(()),
-            other => Err(BenchError::Output {
-                program: "vtid-ledger serve",
-                output: format!("ended so: {other:?}"),
-            }),
-        }
+    /// The process id of NATS.
+    pub(crate) fn nats_pid(&self) -> u32 {
+        self.nats.pid()
+    }
+
+    /// A connection as the database's owner.
+    pub(crate) async fn connect(&self) -> Result<PgConnection, BenchError> {
+        Ok(PgConnection::connect(&self.owner).await?)
+    }
+
+    /// How many events the log has.
+    pub(crate) async fn head(&self) -> Result<u64, BenchError> {
+        let mut connection = self.connect().await?;
+        let head: i64 = sqlx::query_scalar("select coalesce(max(position), 0) from ledger.event")
+            .fetch_one(&mut connection)
+            .await?;
+        connection.close().await?;
+        Ok(u64::try_from(head).unwrap_or(0))
+    }
+
+    /// Removes both.
+    pub(crate) async fn end(self, servers: &Servers) -> Result<(), BenchError> {
+        self.nats.stop().await?;
+        servers.drop_database(&self.name).await
     }
 }
 
-fn program() -> &'static Path {
+/// What the servers would do by themselves, some time after many rows came at once: not amid a measurement.
+pub(crate) async fn tidy(connection: &mut PgConnection, vacuum: &'static str) -> Result<(), BenchError> {
+    for statement in [vacuum, "checkpoint"] {
+        sqlx::raw_sql(statement).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// The program that is measured.
+pub(crate) fn program() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_vtid-ledger"))
 }

@@ -31,8 +31,9 @@ async function stop(server) {
 async function load({ clients, seconds }, address) {
   const threads = Math.min(clients, 2);
   const args = ['--threads', threads, '--connections', clients, '--duration', `${seconds}s`, '--timeout', '10s'];
-  const script = path('../../create.lua');
-  const env = { ...process.env, BENCH_TOKENS: '' };
+  const script = path('../../wrk/create.lua');
+  const body = readFileSync(path('../../wrk/create.json'), 'utf8');
+  const env = { ...process.env, BENCH_TOKENS: '', BENCH_BODY: body, BENCH_DONE: path('../../wrk/done.lua') };
   const wrk = spawn('wrk', [...args, '--script', script, address].map(String), { env, stdio: ['ignore', 'pipe', 2] });
   const [output, [code]] = await Promise.all([text(wrk.stdout), once(wrk, 'close')]);
   const line = output.match(/^BENCH (.+)$/m);
