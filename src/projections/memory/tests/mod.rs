@@ -1,0 +1,106 @@
+//! The memory in a small world of pasts that are lost, against the fold of each.
+
+mod world;
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use world::{Op, World};
+
+use super::machine::{FRESH_FOR, ROW_FOR};
+use crate::domain::position::Position;
+
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    let op = prop_oneof![
+        4 => (0..4_u8, any::<bool>()).prop_map(|(task, far)| Op::OwnWrite { task, far }),
+        4 => (0..4_u8).prop_map(|task| Op::OthersWrite { task }),
+        1 => (1..4_usize).prop_map(|events| Op::Loss { events }),
+        6 => (1..4_usize, any::<bool>()).prop_map(|(max, tail_first)| Op::Follow { max, tail_first }),
+        12 => (0..4_u8).prop_map(|task| Op::Get { task }),
+        4 => (0..4_u8, 0..4_u64).prop_map(|(task, behind)| Op::ReadTable { task, behind }),
+        4 => Just(Op::Offer),
+        1 => (0..3_u64).prop_map(|seconds| Op::Wait { seconds }),
+        1 => Just(Op::DatabaseAway),
+    ];
+    proptest::collection::vec(op, 1..80)
+}
+
+#[test]
+fn what_it_shows_is_the_fold_of_its_own_past() {
+    let (counts, hits) = (Mutex::new(BTreeMap::<&str, usize>::new()), AtomicUsize::new(0));
+    let config = Config { cases: 3000, failure_persistence: None, ..Config::default() };
+    let strategy = (ops(), prop_oneof![Just(2_000), Just(1 << 20)], prop_oneof![Just(2_usize), Just(64)]);
+    TestRunner::new(config)
+        .run(&strategy, |(ops, bytes, recent)| {
+            let mut world = World::new(bytes, recent);
+            ops.into_iter().for_each(|op| world.step(op));
+            hits.fetch_add(world.shown, Ordering::Relaxed);
+            let mut counts = counts.lock().unwrap();
+            world.happened.iter().for_each(|(what, count)| *counts.entry(what).or_default() += count);
+            Ok(())
+        })
+        .unwrap_or_else(|failure| panic!("{failure}"));
+    let (counts, hits) = (counts.into_inner().unwrap(), hits.into_inner());
+    assert!(hits > 5_000, "shown {hits} times: {counts:?}");
+    for what in World::KINDS {
+        assert!(counts.get(what).is_some_and(|count| *count > 20), "{what} hardly ever happened: {counts:?}");
+    }
+}
+
+#[test]
+fn an_own_write_is_shown_at_once_and_without_a_follower() {
+    let mut world = World::standing();
+    let written = world.own_write(0);
+    let shown = world.get(0, written).unwrap();
+    assert_eq!(shown.position, written);
+}
+
+#[test]
+fn a_row_of_the_table_is_shown_for_a_while_and_then_asked_for_again() {
+    let mut world = World::standing_on(1);
+    world.read_table(0, 0);
+    world.offer();
+    assert!(world.get(0, Position::ZERO).is_some());
+    world.wait(ROW_FOR);
+    world.look();
+    assert!(world.get(0, Position::ZERO).is_none(), "somebody may have edited the table by hand");
+}
+
+#[test]
+fn a_row_from_before_a_change_is_not_taken() {
+    let mut world = World::standing_on(1);
+    world.read_table(0, 0);
+    world.others_write(0);
+    world.follow(8, true);
+    world.offer();
+    assert!(world.get(0, Position::ZERO).is_none());
+}
+
+#[test]
+fn it_shows_nothing_once_it_has_not_seen_the_log_for_long() {
+    let mut world = World::standing();
+    let written = world.own_write(0);
+    world.wait(FRESH_FOR);
+    assert!(world.get(0, written).is_none());
+    world.look();
+    assert!(world.get(0, written).is_some());
+    world.away();
+    assert!(world.get(0, written).is_none(), "the database does not answer");
+}
+
+#[test]
+fn another_past_of_the_same_length_is_not_taken_for_what_was_acknowledged() {
+    let mut world = World::standing_on(1);
+    world.others_write(0);
+    world.follow(8, true);
+    world.lose(1);
+    // This process's writer was one event behind, and finds the log as it knows it.
+    let written = world.own_write(1);
+    assert!(world.get(0, written).is_none());
+    world.look();
+    assert!(world.get(1, written).is_none_or(|shown| shown.position >= written));
+}

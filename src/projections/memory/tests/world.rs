@@ -1,0 +1,340 @@
+//! A log that loses its newest events now and then, two writers, a table, and the memory of the first writer's process,
+//! driven as the shell does.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::domain::command::{Change, PatchTask};
+use crate::domain::cursor::Cursor;
+use crate::domain::event::{Event, EventData};
+use crate::domain::evolve::evolve;
+use crate::domain::origin::{Actor, Origin, RequestId};
+use crate::domain::payload::parse_create;
+use crate::domain::position::{Position, Version};
+use crate::domain::record::{LedgerId, Recorded};
+use crate::domain::task::Task;
+use crate::domain::text::{Assignee, Tenant};
+use crate::domain::time::Timestamp;
+use crate::domain::vtid::Vtid;
+use crate::log::TailMark;
+use crate::log::entry::{Entry, Transition};
+use crate::log::hold::Losses;
+use crate::log::tail::Tail;
+use crate::projections::memory::machine::{FRESH_FOR, Memory, MemoryLimits, TailView};
+use crate::projections::read::Shown;
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Op {
+    /// `far`: what others have written meanwhile is too much to be handed over.
+    OwnWrite {
+        task: u8,
+        far: bool,
+    },
+    OthersWrite {
+        task: u8,
+    },
+    Loss {
+        events: usize,
+    },
+    Follow {
+        max: usize,
+        tail_first: bool,
+    },
+    Get {
+        task: u8,
+    },
+    /// Reads a row when the table is some events behind; [`Op::Offer`] comes any time later.
+    ReadTable {
+        task: u8,
+        behind: u64,
+    },
+    Offer,
+    Wait {
+        seconds: u64,
+    },
+    DatabaseAway,
+}
+
+type Log = Vec<Arc<Entry>>;
+
+pub(super) struct World {
+    memory: Memory,
+    now: Duration,
+    /// When the memory's process last saw the log.
+    seen: Option<Duration>,
+    log: Log,
+    /// The log up to each event that there ever was.
+    pasts: BTreeMap<Uuid, Log>,
+    tail: Tail,
+    mark: TailMark,
+    /// The own writer's head.
+    head: Cursor,
+    acknowledged: Cursor,
+    follower: Option<Cursor>,
+    rows: Vec<(Arc<Task>, Cursor)>,
+    ids: u128,
+    pub(super) shown: usize,
+    pub(super) happened: BTreeMap<&'static str, usize>,
+}
+
+fn vtid(task: u8) -> Vtid {
+    (0..task).fold(Vtid::first_of(2026), |vtid, _| vtid.next())
+}
+
+fn end(log: &Log) -> Cursor {
+    log.last().map_or(Cursor::Start, |last| Cursor::at(&last.recorded.event))
+}
+
+fn fold(log: &Log, vtid: Vtid) -> Option<Task> {
+    let events = log.iter().map(|entry| &entry.recorded.event).filter(|event| event.vtid == vtid);
+    events.fold(None, |state, event| Some(evolve(state, event).unwrap()))
+}
+
+impl World {
+    /// What must have happened now and then, or the test shows little.
+    pub(super) const KINDS: [&str; 7] =
+        ["loss", "own loss found", "other past", "row offered", "far behind", "evicted or unknown", "stale"];
+
+    pub(super) fn new(state_bytes: usize, recent_events: usize) -> Self {
+        Self {
+            memory: Memory::new(MemoryLimits { state_bytes, recent_events }),
+            now: Duration::ZERO,
+            seen: None,
+            log: Log::new(),
+            pasts: BTreeMap::new(),
+            tail: Tail::new(1 << 20),
+            mark: TailMark::default(),
+            head: Cursor::Start,
+            acknowledged: Cursor::Start,
+            follower: None,
+            rows: Vec::new(),
+            ids: 0,
+            shown: 0,
+            happened: BTreeMap::new(),
+        }
+    }
+
+    /// With a memory that stands at an empty log.
+    pub(super) fn standing() -> Self {
+        Self::standing_on(0)
+    }
+
+    /// With a memory that stands at a log of `events` of the first task.
+    pub(super) fn standing_on(events: usize) -> Self {
+        let mut world = Self::new(1 << 20, 64);
+        (0..events).for_each(|_| world.others_write(0));
+        world.head = end(&world.log);
+        world.look();
+        world
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.happened.entry(what).or_default() += 1;
+    }
+
+    pub(super) fn step(&mut self, op: Op) {
+        match op {
+            Op::OwnWrite { task, far } => {
+                self.writer_looks(far);
+                self.own_write(task);
+            }
+            Op::OthersWrite { task } => self.others_write(task),
+            Op::Loss { events } => self.lose(events),
+            Op::Follow { max, tail_first } => self.follow(max, tail_first),
+            Op::Get { task } => drop(self.get(task, self.acknowledged.position())),
+            Op::ReadTable { task, behind } => self.read_table(task, behind),
+            Op::Offer => self.offer(),
+            Op::Wait { seconds } => self.wait(Duration::from_secs(seconds)),
+            Op::DatabaseAway => self.away(),
+        }
+        self.memory.assert_sound();
+    }
+
+    fn event(&mut self, task: u8) -> Arc<Entry> {
+        self.ids += 1;
+        let vtid = vtid(task);
+        let before = fold(&self.log, vtid);
+        // Another in each past, so that states of two pasts differ.
+        let assignee = Change::Set(Assignee::parse(&format!("caller {}", self.ids)).unwrap());
+        let data = if before.is_some() {
+            EventData::Updated(PatchTask { assigned_to: assignee, ..PatchTask::default() })
+        } else {
+            let body = br#"{"taskFamily":"f","taskType":"t","description":"d","tenant":"t"}"#;
+            EventData::Created(Box::new(parse_create(body).unwrap()))
+        };
+        let event = Event {
+            position: end(&self.log).position().next(),
+            id: Uuid::from_u128(self.ids),
+            vtid,
+            version: before.as_ref().map_or(Version::ZERO, |task| task.version).next(),
+            tenant: Tenant::parse("t").unwrap(),
+            recorded_at: Timestamp::from_millis(0),
+            origin: Origin {
+                actor: Actor::anonymous(),
+                request_id: RequestId::parse("r").unwrap(),
+                traceparent: None,
+                idempotency: None,
+            },
+            data,
+        };
+        let after = Arc::new(evolve(before.clone(), &event).unwrap());
+        let transition = Transition { before: before.map(Arc::new), after };
+        let recorded = Recorded::print(event, LedgerId(Uuid::nil()));
+        Arc::new(Entry { recorded, transition: Some(transition) })
+    }
+
+    fn append(&mut self, task: u8) -> Arc<Entry> {
+        let entry = self.event(task);
+        self.log.push(Arc::clone(&entry));
+        self.pasts.insert(entry.recorded.event.id, self.log.clone());
+        entry
+    }
+
+    pub(super) fn others_write(&mut self, task: u8) {
+        self.append(task);
+    }
+
+    /// The writer's turn: it finds out whether its head was lost, and folds on what others have written.
+    fn writer_looks(&mut self, far: bool) {
+        let known = self.head.position().get();
+        let here = self.log.get(..usize::try_from(known).unwrap()).map(|past| end(&past.to_vec()));
+        if here != Some(self.head) {
+            self.count("own loss found");
+            self.tail.clear();
+            self.mark.forgotten += 1;
+            self.mark.changes += 1;
+            self.acknowledged = Cursor::Start;
+        } else if far && end(&self.log) != self.head {
+            self.count("far behind");
+        } else {
+            let missed: Vec<_> = self.log[usize::try_from(known).unwrap()..].iter().map(as_read).collect();
+            self.hand_over(missed);
+        }
+        self.head = end(&self.log);
+    }
+
+    pub(super) fn own_write(&mut self, task: u8) -> Position {
+        let entry = self.append(task);
+        self.hand_over(vec![entry]);
+        self.head = end(&self.log);
+        self.acknowledged = self.head;
+        self.head.position()
+    }
+
+    fn hand_over(&mut self, entries: Vec<Arc<Entry>>) {
+        if !entries.is_empty() {
+            self.tail.push(entries, Losses(0));
+            self.mark.changes += 1;
+        }
+    }
+
+    pub(super) fn lose(&mut self, events: usize) {
+        if !self.log.is_empty() {
+            self.count("loss");
+        }
+        self.log.truncate(self.log.len().saturating_sub(events));
+    }
+
+    pub(super) fn wait(&mut self, time: Duration) {
+        self.now += time;
+    }
+
+    pub(super) fn away(&mut self) {
+        self.memory.doubt();
+        self.seen = None;
+    }
+
+    fn view(&self, from: Cursor) -> TailView {
+        TailView { mark: self.mark, next: self.tail.after(from, 2), end: self.tail.end() }
+    }
+
+    fn catch_up(&mut self, at_least: Position) {
+        for _ in 0..64 {
+            let Some(cursor) = self.memory.cursor().filter(|_| self.memory.is_behind(self.mark, at_least))
+            else {
+                return;
+            };
+            if !self.memory.catch_up(&self.view(cursor)) {
+                return;
+            }
+        }
+    }
+
+    /// One look of the follower at the log as it is, or the beginning at its head.
+    pub(super) fn follow(&mut self, max: usize, tail_first: bool) {
+        let (Some(cursor), Some(_)) = (self.follower, self.memory.cursor()) else {
+            let head = end(&self.log);
+            self.memory.stand(self.now, head, &self.view(head));
+            (self.follower, self.seen) = (Some(head), Some(self.now));
+            return;
+        };
+        let mut batch = if tail_first { self.tail.after(cursor, max) } else { Vec::new() };
+        if batch.is_empty() {
+            let known = usize::try_from(cursor.position().get()).unwrap();
+            if self.log.get(..known).map(|past| end(&past.to_vec())) != Some(cursor) {
+                self.count("other past");
+                self.memory.forget();
+                self.follower = None;
+                return;
+            }
+            batch = self.log[known..].iter().take(max).map(as_read).collect();
+        }
+        self.follower = Some(batch.last().map_or(cursor, |last| Cursor::at(&last.recorded.event)));
+        self.catch_up(Position::ZERO);
+        self.memory.apply(&batch);
+        self.memory.looked(self.now);
+        self.seen = Some(self.now);
+    }
+
+    /// As often as it takes to come to the log's end.
+    pub(super) fn look(&mut self) {
+        for _ in 0..=self.log.len() + 2 {
+            self.follow(1, false);
+        }
+    }
+
+    pub(super) fn read_table(&mut self, task: u8, behind: u64) {
+        let shown = usize::try_from(end(&self.log).position().get().saturating_sub(behind)).unwrap();
+        let log = self.log[..shown].to_vec();
+        if let Some(row) = fold(&log, vtid(task)) {
+            self.rows.push((Arc::new(row), end(&log)));
+        }
+    }
+
+    pub(super) fn offer(&mut self) {
+        if let Some((row, shown)) = self.rows.pop() {
+            self.count("row offered");
+            self.catch_up(shown.position());
+            self.memory.offer(self.now, row, shown);
+        }
+    }
+
+    /// As a read does. What is shown is the fold of the past that the memory stands in; that past has what this process
+    /// has acknowledged, unless the log itself has lost it; and the log was seen not long ago.
+    pub(super) fn get(&mut self, task: u8, at_least: Position) -> Option<Shown<Arc<Task>>> {
+        self.catch_up(at_least);
+        let Some(shown) = self.memory.get(self.now, vtid(task), at_least) else {
+            let fresh = self.seen.is_some_and(|seen| self.now - seen < FRESH_FOR);
+            self.count(if fresh { "evicted or unknown" } else { "stale" });
+            return None;
+        };
+        self.shown += 1;
+        let cursor = self.memory.cursor().unwrap();
+        let past = &self.pasts[&cursor.id().unwrap()];
+        assert_eq!(Some(&*shown.value), fold(past, vtid(task)).as_ref());
+        assert_eq!(shown.position, cursor.position());
+        assert!(shown.position >= at_least);
+        let has = |log: &Log| log.iter().any(|entry| Cursor::at(&entry.recorded.event) == self.acknowledged);
+        let acknowledged = self.acknowledged == Cursor::Start || has(past) || !has(&self.log);
+        assert!(acknowledged, "it shows {cursor:?}, which lacks the acknowledged {:?}", self.acknowledged);
+        assert!(self.now - self.seen.unwrap() < FRESH_FOR);
+        Some(shown)
+    }
+}
+
+fn as_read(entry: &Arc<Entry>) -> Arc<Entry> {
+    Arc::new(Entry::read(entry.recorded.clone()))
+}
