@@ -10,6 +10,7 @@ use vtid_ledger::domain::position::Position;
 use vtid_ledger::domain::task::Task;
 use vtid_ledger::domain::vtid::Vtid;
 use vtid_ledger::log::EventLog;
+use vtid_ledger::projections::connections::ReadConnections;
 use vtid_ledger::projections::projector::Projector;
 use vtid_ledger::projections::read::Reader;
 use vtid_ledger::projections::rebuild::{Difference, diff};
@@ -93,7 +94,7 @@ impl Projected {
     }
 
     pub(crate) fn reader(&self, running: &Running) -> Reader {
-        Reader::new(self.pool(), running.status.clone(), &self.writer)
+        Reader::new(ReadConnections::new(self.options(), 4), running.status.clone(), &self.writer)
     }
 
     pub(crate) async fn create(&self, description: &str) -> Arc<Task> {
