@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use sqlx::PgConnection;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{PgConnection, PgPool};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use vtid_ledger::domain::position::Position;
@@ -71,10 +71,6 @@ pub(crate) async fn projected() -> Projected {
 impl Projected {
     pub(crate) fn options(&self) -> PgConnectOptions {
         self.ledger.writer_options().database
-    }
-
-    pub(crate) fn pool(&self) -> PgPool {
-        self.ledger.pool()
     }
 
     pub(crate) async fn connection(&self) -> PgConnection {

@@ -74,6 +74,8 @@ pub(super) struct World {
     head: Cursor,
     acknowledged: Cursor,
     follower: Option<Cursor>,
+    /// How often the tail had been forgotten when the memory last began.
+    begun_at: u64,
     rows: Vec<(Arc<Task>, Cursor)>,
     ids: u128,
     pub(super) shown: usize,
@@ -110,6 +112,7 @@ impl World {
             head: Cursor::Start,
             acknowledged: Cursor::Start,
             follower: None,
+            begun_at: 0,
             rows: Vec::new(),
             ids: 0,
             shown: 0,
@@ -269,6 +272,7 @@ impl World {
             let head = end(&self.log);
             self.memory.stand(self.now, head, &self.view(head));
             (self.follower, self.seen) = (Some(head), Some(self.now));
+            self.begun_at = self.mark.forgotten;
             return;
         };
         let mut batch = if tail_first { self.tail.after(cursor, max) } else { Vec::new() };
@@ -287,6 +291,17 @@ impl World {
         self.memory.apply(&batch);
         self.memory.looked(self.now);
         self.seen = Some(self.now);
+    }
+
+    /// Gives the memory all but the next event.
+    pub(super) fn skip_one(&mut self) -> Option<Cursor> {
+        self.memory.apply(&self.log[1..]);
+        self.memory.cursor()
+    }
+
+    /// Not long ago.
+    fn saw_the_log(&self) -> bool {
+        self.seen.is_some_and(|seen| self.now.saturating_sub(seen) < FRESH_FOR)
     }
 
     /// As often as it takes to come to the log's end.
@@ -317,7 +332,7 @@ impl World {
     pub(super) fn get(&mut self, task: u8, at_least: Position) -> Option<Shown<Arc<Task>>> {
         self.catch_up(at_least);
         let Some(shown) = self.memory.get(self.now, vtid(task), at_least) else {
-            let fresh = self.seen.is_some_and(|seen| self.now - seen < FRESH_FOR);
+            let fresh = self.saw_the_log();
             self.count(if fresh { "evicted or unknown" } else { "stale" });
             return None;
         };
@@ -330,7 +345,8 @@ impl World {
         let has = |log: &Log| log.iter().any(|entry| Cursor::at(&entry.recorded.event) == self.acknowledged);
         let acknowledged = self.acknowledged == Cursor::Start || has(past) || !has(&self.log);
         assert!(acknowledged, "it shows {cursor:?}, which lacks the acknowledged {:?}", self.acknowledged);
-        assert!(self.now - self.seen.unwrap() < FRESH_FOR);
+        assert!(self.saw_the_log());
+        assert_eq!(self.begun_at, self.mark.forgotten, "the writer has found a loss since");
         Some(shown)
     }
 }
