@@ -56,6 +56,13 @@ impl TaskMemory {
         machine.get(self.shared.now(), vtid, at_least)
     }
 
+    /// Whether it stands at `at_least`.
+    #[must_use]
+    pub fn shows(&self, at_least: Position) -> bool {
+        let cursor = self.shared.machine().cursor();
+        cursor.is_some_and(|cursor| cursor.position() >= at_least)
+    }
+
     /// A row of the read table, and the table's cursor, of one snapshot: kept where it is known to be current.
     pub fn offer(&self, task: &Arc<Task>, shown: Cursor) {
         let mut machine = self.shared.machine();
