@@ -33,7 +33,7 @@ use crate::writer::shell::{self as writer, Compare, WriterOptions};
 /// Records kept in memory for the followers.
 const TAIL_BYTES: usize = 32 << 20;
 /// Connections of the projector's, relay's and memory's reads, and of LISTEN.
-const FOLLOWER_CONNECTIONS: u32 = 4;
+const FOLLOWER_CONNECTIONS: u32 = 5;
 /// How long writes wait for stream and ledger to be compared, whenever the writer's connection is a new one.
 const COMPARE_PATIENCE: Duration = Duration::from_secs(2);
 /// How often it is looked whether every part still runs.

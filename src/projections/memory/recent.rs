@@ -12,6 +12,8 @@ use crate::domain::vtid::Vtid;
 /// A bounded run of events, the last of which is the one that the memory stands at.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Recent {
+    /// Right before the run.
+    base: Cursor,
     run: VecDeque<(Uuid, Vtid)>,
     cursor: Cursor,
     max_events: usize,
@@ -20,7 +22,7 @@ pub(super) struct Recent {
 impl Recent {
     /// Stands at `cursor`, and knows of no event before it.
     pub(super) fn at(cursor: Cursor, max_events: usize) -> Self {
-        Self { run: VecDeque::new(), cursor, max_events }
+        Self { base: cursor, run: VecDeque::new(), cursor, max_events }
     }
 
     pub(super) fn cursor(&self) -> Cursor {
@@ -31,17 +33,20 @@ impl Recent {
     pub(super) fn push(&mut self, event: &Event) {
         self.cursor = Cursor::at(event);
         self.run.push_back((event.id, event.vtid));
-        if self.run.len() > self.max_events {
-            self.run.pop_front();
+        if self.run.len() > self.max_events
+            && let Some((id, _)) = self.run.pop_front()
+        {
+            self.base = Cursor::At { position: self.base.position().next(), id };
         }
     }
 
     /// Whether the past up to here holds the event at `cursor`; none where that is too long ago to know, or yet to come.
     pub(super) fn holds(&self, cursor: Cursor) -> Option<bool> {
-        if cursor.position() == self.cursor.position() {
-            return Some(cursor == self.cursor);
+        let after_base = cursor.position().get().checked_sub(self.base.position().get())?;
+        if after_base == 0 {
+            return Some(cursor == self.base);
         }
-        let (id, _) = self.run.get(self.index(cursor.position())?)?;
+        let (id, _) = self.run.get(usize::try_from(after_base - 1).ok()?)?;
         Some(cursor.id() == Some(*id))
     }
 
@@ -50,10 +55,5 @@ impl Recent {
         let later = self.cursor.position().get().saturating_sub(position.get());
         let later = usize::try_from(later).unwrap_or(usize::MAX);
         self.run.iter().rev().take(later).any(|(_, changed)| *changed == vtid)
-    }
-
-    fn index(&self, position: Position) -> Option<usize> {
-        let before = self.cursor.position().get().checked_sub(position.get())?;
-        self.run.len().checked_sub(1)?.checked_sub(usize::try_from(before).ok()?)
     }
 }

@@ -12,7 +12,7 @@ use crate::domain::position::Position;
 use crate::domain::task::Task;
 use crate::domain::vtid::Vtid;
 use crate::log::EventLog;
-use crate::log::follow::{BATCH_EVENTS, Follower};
+use crate::log::follow::Follower;
 use crate::log::head::read_head;
 use crate::log::read::ReadError;
 use crate::projections::read::Shown;
@@ -23,8 +23,10 @@ const IDLE_AFTER: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_millis(250);
 /// Longer than a look at the head takes.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
-/// Batches that one read takes over from the tail at most.
-const BATCHES_MAX: usize = 32;
+/// Entries that are taken over in one go: reads wait meanwhile.
+const CHUNK: usize = 32;
+/// Chunks that one read takes over from the tail at most.
+const CHUNKS_MAX: usize = 256;
 
 /// States of tasks in memory: cheap to clone.
 #[derive(Clone)]
@@ -139,13 +141,11 @@ impl Shared {
             let began = self.now();
             match follower.next_within(IDLE_AFTER).await {
                 Ok(batch) => {
-                    let mut machine = self.machine();
-                    self.catch_up(&mut machine, Position::ZERO);
-                    machine.apply(&batch.unwrap_or_default());
-                    machine.looked(began);
-                    let Some(cursor) = machine.cursor() else { return };
-                    drop(machine);
-                    self.tell(cursor.position());
+                    for chunk in batch.unwrap_or_default().chunks(CHUNK) {
+                        self.machine().apply(chunk);
+                    }
+                    let Some(position) = self.seen(began) else { return };
+                    self.tell(position);
                 }
                 Err(ReadError::OtherPast { position, .. }) => {
                     tracing::warn!(%position, "the log has lost an event: no states in memory from before");
@@ -160,6 +160,14 @@ impl Shared {
         }
     }
 
+    /// All that there was at `began` is in the machine. Where it stands now; none if it has to begin anew.
+    fn seen(&self, began: Duration) -> Option<Position> {
+        let mut machine = self.machine();
+        self.catch_up(&mut machine, Position::ZERO);
+        machine.looked(began);
+        machine.cursor().map(Cursor::position)
+    }
+
     fn tell(&self, position: Position) {
         self.reached.send_if_modified(|reached| std::mem::replace(reached, position) != position);
     }
@@ -171,7 +179,7 @@ impl Shared {
 
     /// Takes over what the tail holds, where the machine needs it to show `at_least`.
     fn catch_up(&self, machine: &mut Memory, at_least: Position) {
-        for _ in 0..BATCHES_MAX {
+        for _ in 0..CHUNKS_MAX {
             let mark = self.log.tail_mark();
             let Some(cursor) = machine.cursor().filter(|_| machine.is_behind(mark, at_least)) else { return };
             if !machine.catch_up(&self.view(cursor)) {
@@ -182,7 +190,7 @@ impl Shared {
 
     fn view(&self, from: Cursor) -> TailView {
         let mark = self.log.tail_mark();
-        let next = self.log.tail_after(from, BATCH_EVENTS as usize);
+        let next = self.log.tail_after(from, CHUNK);
         TailView { mark, next, end: self.log.tail_end() }
     }
 }

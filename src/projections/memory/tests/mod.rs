@@ -1,5 +1,6 @@
 //! The memory in a small world of pasts that are lost, against the fold of each.
 
+mod logs;
 mod world;
 
 use std::collections::BTreeMap;
@@ -114,4 +115,14 @@ fn entries_after_a_gap_are_not_taken() {
     let mut world = World::standing();
     (0..3).for_each(|_| world.others_write(0));
     assert_eq!(world.skip_one(), None);
+}
+
+#[test]
+fn a_row_of_where_it_began_is_taken() {
+    let mut world = World::standing_on(2);
+    world.read_table(0, 0);
+    world.others_write(1);
+    world.follow(8, true);
+    world.offer();
+    assert!(world.get(0, Position::new(3)).is_some());
 }

@@ -7,20 +7,12 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::domain::command::{Change, PatchTask};
+use super::logs::{Log, as_read, end, fold, next, vtid};
 use crate::domain::cursor::Cursor;
-use crate::domain::event::{Event, EventData};
-use crate::domain::evolve::evolve;
-use crate::domain::origin::{Actor, Origin, RequestId};
-use crate::domain::payload::parse_create;
-use crate::domain::position::{Position, Version};
-use crate::domain::record::{LedgerId, Recorded};
+use crate::domain::position::Position;
 use crate::domain::task::Task;
-use crate::domain::text::{Assignee, Tenant};
-use crate::domain::time::Timestamp;
-use crate::domain::vtid::Vtid;
 use crate::log::TailMark;
-use crate::log::entry::{Entry, Transition};
+use crate::log::entry::Entry;
 use crate::log::hold::Losses;
 use crate::log::tail::Tail;
 use crate::projections::memory::machine::{FRESH_FOR, Memory, MemoryLimits, TailView};
@@ -58,8 +50,6 @@ pub(super) enum Op {
     DatabaseAway,
 }
 
-type Log = Vec<Arc<Entry>>;
-
 pub(super) struct World {
     memory: Memory,
     now: Duration,
@@ -80,19 +70,6 @@ pub(super) struct World {
     ids: u128,
     pub(super) shown: usize,
     pub(super) happened: BTreeMap<&'static str, usize>,
-}
-
-fn vtid(task: u8) -> Vtid {
-    (0..task).fold(Vtid::first_of(2026), |vtid, _| vtid.next())
-}
-
-fn end(log: &Log) -> Cursor {
-    log.last().map_or(Cursor::Start, |last| Cursor::at(&last.recorded.event))
-}
-
-fn fold(log: &Log, vtid: Vtid) -> Option<Task> {
-    let events = log.iter().map(|entry| &entry.recorded.event).filter(|event| event.vtid == vtid);
-    events.fold(None, |state, event| Some(evolve(state, event).unwrap()))
 }
 
 impl World {
@@ -156,41 +133,9 @@ impl World {
         self.memory.assert_sound();
     }
 
-    fn event(&mut self, task: u8) -> Arc<Entry> {
-        self.ids += 1;
-        let vtid = vtid(task);
-        let before = fold(&self.log, vtid);
-        // Another in each past, so that states of two pasts differ.
-        let assignee = Change::Set(Assignee::parse(&format!("caller {}", self.ids)).unwrap());
-        let data = if before.is_some() {
-            EventData::Updated(PatchTask { assigned_to: assignee, ..PatchTask::default() })
-        } else {
-            let body = br#"{"taskFamily":"f","taskType":"t","description":"d","tenant":"t"}"#;
-            EventData::Created(Box::new(parse_create(body).unwrap()))
-        };
-        let event = Event {
-            position: end(&self.log).position().next(),
-            id: Uuid::from_u128(self.ids),
-            vtid,
-            version: before.as_ref().map_or(Version::ZERO, |task| task.version).next(),
-            tenant: Tenant::parse("t").unwrap(),
-            recorded_at: Timestamp::from_millis(0),
-            origin: Origin {
-                actor: Actor::anonymous(),
-                request_id: RequestId::parse("r").unwrap(),
-                traceparent: None,
-                idempotency: None,
-            },
-            data,
-        };
-        let after = Arc::new(evolve(before.clone(), &event).unwrap());
-        let transition = Transition { before: before.map(Arc::new), after };
-        let recorded = Recorded::print(event, LedgerId(Uuid::nil()));
-        Arc::new(Entry { recorded, transition: Some(transition) })
-    }
-
     fn append(&mut self, task: u8) -> Arc<Entry> {
-        let entry = self.event(task);
+        self.ids += 1;
+        let entry = next(&self.log, self.ids, task);
         self.log.push(Arc::clone(&entry));
         self.pasts.insert(entry.recorded.event.id, self.log.clone());
         entry
@@ -203,7 +148,7 @@ impl World {
     /// The writer's turn: it finds out whether its head was lost, and folds on what others have written.
     fn writer_looks(&mut self, far: bool) {
         let known = self.head.position().get();
-        let here = self.log.get(..usize::try_from(known).unwrap()).map(|past| end(&past.to_vec()));
+        let here = self.log.get(..usize::try_from(known).unwrap()).map(end);
         if here != Some(self.head) {
             self.count("own loss found");
             self.tail.clear();
@@ -278,7 +223,7 @@ impl World {
         let mut batch = if tail_first { self.tail.after(cursor, max) } else { Vec::new() };
         if batch.is_empty() {
             let known = usize::try_from(cursor.position().get()).unwrap();
-            if self.log.get(..known).map(|past| end(&past.to_vec())) != Some(cursor) {
+            if self.log.get(..known).map(end) != Some(cursor) {
                 self.count("other past");
                 self.memory.forget();
                 self.follower = None;
@@ -287,8 +232,8 @@ impl World {
             batch = self.log[known..].iter().take(max).map(as_read).collect();
         }
         self.follower = Some(batch.last().map_or(cursor, |last| Cursor::at(&last.recorded.event)));
-        self.catch_up(Position::ZERO);
         self.memory.apply(&batch);
+        self.catch_up(Position::ZERO);
         self.memory.looked(self.now);
         self.seen = Some(self.now);
     }
@@ -342,15 +287,13 @@ impl World {
         assert_eq!(Some(&*shown.value), fold(past, vtid(task)).as_ref());
         assert_eq!(shown.position, cursor.position());
         assert!(shown.position >= at_least);
-        let has = |log: &Log| log.iter().any(|entry| Cursor::at(&entry.recorded.event) == self.acknowledged);
+        let has = |log: &[Arc<Entry>]| {
+            log.iter().any(|entry| Cursor::at(&entry.recorded.event) == self.acknowledged)
+        };
         let acknowledged = self.acknowledged == Cursor::Start || has(past) || !has(&self.log);
         assert!(acknowledged, "it shows {cursor:?}, which lacks the acknowledged {:?}", self.acknowledged);
         assert!(self.saw_the_log());
         assert_eq!(self.begun_at, self.mark.forgotten, "the writer has found a loss since");
         Some(shown)
     }
-}
-
-fn as_read(entry: &Arc<Entry>) -> Arc<Entry> {
-    Arc::new(Entry::read(entry.recorded.clone()))
 }
