@@ -45,8 +45,8 @@ pub struct Memory {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Place {
     recent: Recent,
-    /// The tail up to this change of it is known to be of the memory's own past; none: that is to be looked at.
-    verified: Option<u64>,
+    /// The tail up to this change of it is of the memory's own past.
+    verified: u64,
     /// How often the tail had been forgotten.
     forgotten: u64,
     /// When the log was last known to hold the event that the memory stood at.
@@ -72,15 +72,14 @@ impl Memory {
         Self { recent_events, place: None, states: States::new(state_bytes) }
     }
 
-    /// The log, looked at no earlier than `now`, holds the event at `head`; the tail was viewed after that look.
-    pub fn stand(&mut self, now: Duration, head: Cursor, tail: &TailView) {
+    /// The log, looked at after `now`, holds the event at `head`; `mark` is the tail's, from before that look.
+    pub fn stand(&mut self, now: Duration, head: Cursor, mark: TailMark) {
         self.states.clear();
-        // What was handed over before the look and is not in the log any more is lost: the log is right.
-        let settled = tail.end.is_none_or(|end| end.position() <= head.position());
         self.place = Some(Place {
             recent: Recent::at(head, self.recent_events),
-            verified: settled.then_some(tail.mark.changes),
-            forgotten: tail.mark.forgotten,
+            // What was handed over before the look, and is not in the log any more, is lost: the log is right.
+            verified: mark.changes,
+            forgotten: mark.forgotten,
             looked: Some(now),
         });
     }
@@ -101,7 +100,7 @@ impl Memory {
     #[must_use]
     pub fn is_behind(&self, mark: TailMark, at_least: Position) -> bool {
         let Some(place) = &self.place else { return false };
-        place.verified != Some(mark.changes) || place.recent.cursor().position() < at_least
+        place.verified != mark.changes || place.recent.cursor().position() < at_least
     }
 
     /// Takes over what the tail holds. Where the tail is of another past than the memory, or was forgotten since it was
@@ -113,11 +112,11 @@ impl Memory {
         self.apply(&tail.next);
         let Some(place) = &mut self.place else { return false };
         match tail.end {
-            // It can't be told yet.
+            // It can't be told yet: what the follower has read may be of another past, and still on its way.
             Some(end) if end.position() > place.recent.cursor().position() => {}
             // The same numbers in another past would seem to show what this process has acknowledged.
             Some(end) if place.recent.holds(end) != Some(true) => self.forget(),
-            _ => place.verified = Some(tail.mark.changes),
+            _ => place.verified = tail.mark.changes,
         }
         !tail.next.is_empty()
     }

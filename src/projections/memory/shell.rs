@@ -92,8 +92,7 @@ impl TaskMemory {
         loop {
             // The projector tells of what is wrong with the log, and the reads of a database that is away.
             match self.shared.stand().await {
-                Ok(Some(follower)) => self.shared.follow(follower).await,
-                Ok(None) => {}
+                Ok(follower) => self.shared.follow(follower).await,
                 Err(error) => tracing::debug!(%error, "no states in memory: the log's head can't be read"),
             }
             self.shared.forget();
@@ -118,19 +117,15 @@ impl Shared {
         self.begun.elapsed()
     }
 
-    /// Begins at the log's head. None where the log was found to have lost history meanwhile.
-    async fn stand(&self) -> Result<Option<Follower>, sqlx::Error> {
-        let (now, before) = (self.now(), self.log.tail_mark());
+    /// Begins at the log's head.
+    async fn stand(&self) -> Result<Follower, sqlx::Error> {
+        let (now, mark) = (self.now(), self.log.tail_mark());
         let look = async { read_head(&mut *self.log.pool().acquire().await?).await };
         let looked = tokio::time::timeout(LOOK_TIMEOUT, look).await;
         let head = looked.unwrap_or(Err(sqlx::Error::PoolTimedOut))?.cursor;
-        let tail = self.view(head);
-        if tail.mark.forgotten != before.forgotten {
-            return Ok(None);
-        }
-        self.machine().stand(now, head, &tail);
+        self.machine().stand(now, head, mark);
         self.reached.send_replace(head.position());
-        Ok(Some(self.log.follow(head)))
+        Ok(self.log.follow(head))
     }
 
     /// Follows until the memory has to begin anew.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::Op;
 use super::logs::{Log, as_read, end, fold, next, vtid};
 use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
@@ -18,36 +19,10 @@ use crate::log::tail::Tail;
 use crate::projections::memory::machine::{FRESH_FOR, Memory, MemoryLimits, TailView};
 use crate::projections::read::Shown;
 
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Op {
-    /// `far`: what others have written meanwhile is too much to be handed over.
-    OwnWrite {
-        task: u8,
-        far: bool,
-    },
-    OthersWrite {
-        task: u8,
-    },
-    Loss {
-        events: usize,
-    },
-    Follow {
-        max: usize,
-        tail_first: bool,
-    },
-    Get {
-        task: u8,
-    },
-    /// Reads a row when the table is some events behind; [`Op::Offer`] comes any time later.
-    ReadTable {
-        task: u8,
-        behind: u64,
-    },
-    Offer,
-    Wait {
-        seconds: u64,
-    },
-    DatabaseAway,
+/// What the follower has read.
+enum Arriving {
+    Head(Duration, Cursor, TailMark),
+    Batch(Duration, Vec<Arc<Entry>>),
 }
 
 pub(super) struct World {
@@ -64,6 +39,7 @@ pub(super) struct World {
     head: Cursor,
     acknowledged: Cursor,
     follower: Option<Cursor>,
+    arriving: Option<Arriving>,
     /// How often the tail had been forgotten when the memory last began.
     begun_at: u64,
     rows: Vec<(Arc<Task>, Cursor)>,
@@ -89,6 +65,7 @@ impl World {
             head: Cursor::Start,
             acknowledged: Cursor::Start,
             follower: None,
+            arriving: None,
             begun_at: 0,
             rows: Vec::new(),
             ids: 0,
@@ -123,7 +100,14 @@ impl World {
             }
             Op::OthersWrite { task } => self.others_write(task),
             Op::Loss { events } => self.lose(events),
-            Op::Follow { max, tail_first } => self.follow(max, tail_first),
+            Op::Follow { max, tail_first, late } => {
+                let arriving = self.arriving.take().or_else(|| self.read(max, tail_first));
+                if late {
+                    self.arriving = arriving;
+                } else {
+                    self.arrive(arriving);
+                }
+            }
             Op::Get { task } => drop(self.get(task, self.acknowledged.position())),
             Op::ReadTable { task, behind } => self.read_table(task, behind),
             Op::Offer => self.offer(),
@@ -211,31 +195,46 @@ impl World {
         }
     }
 
-    /// One look of the follower at the log as it is, or the beginning at its head.
+    /// One look of the follower at the log as it is, or at its head.
     pub(super) fn follow(&mut self, max: usize, tail_first: bool) {
+        let arriving = self.read(max, tail_first);
+        self.arrive(arriving);
+    }
+
+    fn read(&mut self, max: usize, tail_first: bool) -> Option<Arriving> {
         let (Some(cursor), Some(_)) = (self.follower, self.memory.cursor()) else {
-            let head = end(&self.log);
-            self.memory.stand(self.now, head, &self.view(head));
-            (self.follower, self.seen) = (Some(head), Some(self.now));
-            self.begun_at = self.mark.forgotten;
-            return;
+            return Some(Arriving::Head(self.now, end(&self.log), self.mark));
         };
-        let mut batch = if tail_first { self.tail.after(cursor, max) } else { Vec::new() };
-        if batch.is_empty() {
-            let known = usize::try_from(cursor.position().get()).unwrap();
-            if self.log.get(..known).map(end) != Some(cursor) {
-                self.count("other past");
-                self.memory.forget();
-                self.follower = None;
-                return;
-            }
-            batch = self.log[known..].iter().take(max).map(as_read).collect();
+        let batch = if tail_first { self.tail.after(cursor, max) } else { Vec::new() };
+        if !batch.is_empty() {
+            return Some(Arriving::Batch(self.now, batch));
         }
-        self.follower = Some(batch.last().map_or(cursor, |last| Cursor::at(&last.recorded.event)));
-        self.memory.apply(&batch);
-        self.catch_up(Position::ZERO);
-        self.memory.looked(self.now);
-        self.seen = Some(self.now);
+        let known = usize::try_from(cursor.position().get()).unwrap();
+        if self.log.get(..known).map(end) != Some(cursor) {
+            self.count("other past");
+            self.memory.forget();
+            return None;
+        }
+        Some(Arriving::Batch(self.now, self.log[known..].iter().take(max).map(as_read).collect()))
+    }
+
+    fn arrive(&mut self, arriving: Option<Arriving>) {
+        match arriving {
+            Some(Arriving::Head(began, head, mark)) => {
+                self.memory.stand(began, head, mark);
+                (self.follower, self.seen) = (Some(head), Some(began));
+                self.begun_at = mark.forgotten;
+            }
+            Some(Arriving::Batch(began, batch)) => {
+                let end = batch.last().map(|last| Cursor::at(&last.recorded.event));
+                self.follower = end.or(self.follower);
+                self.memory.apply(&batch);
+                self.catch_up(Position::ZERO);
+                self.memory.looked(began);
+                self.seen = self.seen.max(Some(began));
+            }
+            None => {}
+        }
     }
 
     /// Gives the memory all but the next event.
