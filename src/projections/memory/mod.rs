@@ -10,8 +10,8 @@
 //!   reads may show what was lost, as those before the loss did.
 //!
 //! Rows of the read table enter too, since a task that nobody writes to comes from nowhere else, but for
-//! [`machine::ROW_FOR`] only: somebody may have edited the table by hand, and a rebuild may have mended it since. A GET of
-//! a task that this process has written itself never shows an edit; lists and SQL do.
+//! [`machine::ROW_FOR`] only: somebody may have edited the table by hand, and a rebuild may have mended it since. As long
+//! as a state that came by the log is here, a GET does not show an edit; lists and SQL do.
 
 pub mod machine;
 mod recent;
