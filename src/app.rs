@@ -23,6 +23,8 @@ use crate::oasis::connect::{Nats, NatsArgs, NatsSettingError};
 use crate::oasis::relay::machine::Limits;
 use crate::oasis::relay::{self, RelayHandle, RelayOptions};
 use crate::oasis::stream::StreamArgs;
+use crate::projections::connections::ReadConnections;
+use crate::projections::memory::TaskMemory;
 use crate::projections::projector::Projector;
 use crate::projections::read::Reader;
 use crate::writer::machine::WriterLimits;
@@ -30,8 +32,8 @@ use crate::writer::shell::{self as writer, Compare, WriterOptions};
 
 /// Records kept in memory for the followers.
 const TAIL_BYTES: usize = 32 << 20;
-/// Connections of the projector's and relay's reads, and of LISTEN.
-const FOLLOWER_CONNECTIONS: u32 = 4;
+/// Connections of the projector's, relay's and memory's reads, and of LISTEN.
+const FOLLOWER_CONNECTIONS: u32 = 5;
 /// How long writes wait for stream and ledger to be compared, whenever the writer's connection is a new one.
 const COMPARE_PATIENCE: Duration = Duration::from_secs(2);
 /// How often it is looked whether every part still runs.
@@ -110,10 +112,10 @@ impl App {
         let listen_error = |error| StartError::Listen { address, error };
         let listener = TcpListener::bind(address).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
-        let readers = pool(database.clone(), tuning.read_connections);
+        let readers = ReadConnections::new(database.clone(), tuning.read_connections);
         // The followers' own, so that a flood of reads can't starve them. One of them is LISTEN's.
         let followers = pool(database.clone(), FOLLOWER_CONNECTIONS);
-        let ledger = schema::ledger_id(&readers).await.map_err(DatabaseError::from)?;
+        let ledger = schema::ledger_id(&followers).await.map_err(DatabaseError::from)?;
         tracing::info!(ledger = %ledger.0, %address, "starting");
 
         let log = EventLog::new(followers.clone(), ledger, TAIL_BYTES);
@@ -128,10 +130,7 @@ impl App {
         });
         let writer_options = WriterOptions {
             database: database.clone(),
-            limits: WriterLimits {
-                queue_commands: tuning.queue_commands as usize,
-                ..WriterLimits::default()
-            },
+            limits: writer_limits(&tuning),
             deadline: tuning.write_deadline(),
             operation_timeout: tuning.database_timeout(),
             max_ahead: tuning.clock_ahead_max(),
@@ -152,15 +151,17 @@ impl App {
             relay: relay.status(),
         };
         let (told, readiness) = watch::channel(Readiness::starting());
+        let memory = tuning.read_memory().map(|limits| TaskMemory::new(log.clone(), limits));
         let mut followers = vec![
             tokio::spawn(projector.run(stop_followers.clone())),
             tokio::spawn(listen::listen(log.clone(), followers, stop_followers.clone())),
             tokio::spawn(notify::notify(log, database, stop_followers.clone())),
             tokio::spawn(watch_over(watched, told, stop_http.clone())),
         ];
+        followers.extend(memory.clone().map(|memory| tokio::spawn(memory.follow(stop_followers.clone()))));
         followers.extend(keeping_keys);
         let limits = http_limits(&tuning);
-        let reader = Reader::new(readers, projected, &handle).hurrying(demand);
+        let reader = Reader::new(readers, projected, &handle).hurrying(demand).with_memory(memory);
         let api = Api { writer: handle, reader, clock, readiness: readiness.clone(), auth, limits, origins };
         let http = tokio::spawn(serve(listener, HttpApp::new(api), stop_http.clone()));
         Ok(Self {
@@ -210,6 +211,10 @@ impl App {
         }
         tracing::info!("stopped");
     }
+}
+
+fn writer_limits(tuning: &TuningArgs) -> WriterLimits {
+    WriterLimits { queue_commands: tuning.queue_commands as usize, ..WriterLimits::default() }
 }
 
 fn http_limits(tuning: &TuningArgs) -> HttpLimits {

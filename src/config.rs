@@ -12,6 +12,7 @@ use clap::Args;
 
 use crate::auth::settings::AuthSettingError;
 use crate::http::{MalformedOrigin, RateLimit, WebOrigin};
+use crate::projections::memory::MemoryLimits;
 use crate::telemetry::LogFormat;
 
 /// A setting is missing or can't be used.
@@ -73,6 +74,9 @@ pub struct TuningArgs {
     /// Connections to PostgreSQL for reads (the writer, the projector and LISTEN have one each besides)
     #[arg(long, env = "READ_CONNECTIONS", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub read_connections: u32,
+    /// MiB of task states kept in memory, from which one task is read without asking PostgreSQL; 0: none
+    #[arg(long, env = "READ_MEMORY_MIB", default_value_t = 32, value_parser = clap::value_parser!(u32).range(0..=65_536))]
+    pub read_memory_mib: u32,
     /// How long a write may take, in milliseconds, before its caller gets 503
     #[arg(long, env = "WRITE_DEADLINE_MS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(100..=60_000))]
     pub write_deadline_ms: u64,
@@ -115,6 +119,13 @@ impl TuningArgs {
     #[must_use]
     pub fn database_timeout(&self) -> Duration {
         Duration::from_millis(self.database_timeout_ms)
+    }
+
+    /// How much is remembered for reads of one task; none where nothing is.
+    #[must_use]
+    pub fn read_memory(&self) -> Option<MemoryLimits> {
+        let state_bytes = usize::try_from(self.read_memory_mib).unwrap_or(usize::MAX).saturating_mul(1 << 20);
+        (state_bytes > 0).then(|| MemoryLimits { state_bytes, ..MemoryLimits::default() })
     }
 
     /// How often one caller may ask, if that is limited.

@@ -22,6 +22,8 @@ mod oasis_faults;
 mod patch;
 mod projection;
 mod properties;
+mod reads;
+mod reads_lost;
 mod rebuild;
 mod rebuild_under_load;
 mod roles;

@@ -21,10 +21,10 @@ async fn a_read_shows_every_write_that_was_acknowledged() {
     for n in 0..50 {
         let created = projected.create(&format!("task {n}")).await;
         let shown = reader.get(created.vtid, Position::ZERO).await.unwrap();
-        assert_eq!(shown.value.as_ref(), Some(&*created));
+        assert_eq!(shown.value.as_deref(), Some(&*created));
         let patched = projected.patch(created.vtid, r#"{"status":"complete","metadata":{"n":1}}"#).await;
         let shown = reader.get(created.vtid, Position::ZERO).await.unwrap();
-        assert_eq!((shown.value.as_ref(), shown.position), (Some(&*patched), patched.position));
+        assert_eq!((shown.value.as_deref(), shown.position), (Some(&*patched), patched.position));
     }
     assert_eq!(projected.differences().await, []);
 }
@@ -37,7 +37,7 @@ async fn numbers_arrive_digit_by_digit() {
         "metadata":{"long":12345678901234567890123,"scale":0.10,"exponent":1e3,"zero":-0,"$serde_json::private::Number":"7"}}"#;
     let task = projected.writer.submit(create(body)).await.unwrap().task;
     let shown = projected.reader(&projector).get(task.vtid, Position::ZERO).await.unwrap().value.unwrap();
-    assert_eq!(shown, *task);
+    assert_eq!(shown, task);
     let stored: String = sqlx::query_scalar(r#"select metadata::text from "VtidLedger""#)
         .fetch_one(&mut projected.connection().await)
         .await

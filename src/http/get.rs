@@ -40,7 +40,7 @@ pub(super) async fn get(
 
 /// No task ever has the number; the answer still says at which position it has none, as every read does. The
 /// position is that of a list which is always empty.
-async fn nothing(reader: &Reader, asked: Position) -> Result<Shown<Option<Task>>, ReadFailure> {
+async fn nothing(reader: &Reader, asked: Position) -> Result<Shown<Option<Arc<Task>>>, ReadFailure> {
     let filters = Filters { parent: Some(ParentRef::NeverAssigned), ..Filters::default() };
     let shown = reader.list(&ListQuery { filters, ..ListQuery::default() }, asked).await?;
     Ok(Shown { value: None, position: shown.position })

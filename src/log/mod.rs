@@ -22,6 +22,7 @@ pub mod tail;
 pub mod turn;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sqlx::PgPool;
 use tokio::sync::watch;
@@ -44,10 +45,23 @@ struct Shared {
     pool: PgPool,
     ledger: LedgerId,
     tail: Tail,
+    /// How often something was handed over or forgotten.
+    tail_changes: AtomicU64,
+    /// How often the tail was forgotten.
+    tail_forgotten: AtomicU64,
     /// The highest position that this process has heard of: a hint that wakes followers, never a proof.
     heard: watch::Sender<Position>,
     /// The highest position that this process's own writer has handed over.
     handed_over: watch::Sender<Position>,
+}
+
+/// Tells one state of the log's tail in memory from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct TailMark {
+    /// How often something was handed over or forgotten.
+    pub changes: u64,
+    /// How often it was forgotten.
+    pub forgotten: u64,
 }
 
 impl EventLog {
@@ -55,7 +69,11 @@ impl EventLog {
     #[must_use]
     pub fn new(pool: PgPool, ledger: LedgerId, tail_bytes: usize) -> Self {
         let [heard, handed_over] = std::array::from_fn(|_| watch::Sender::new(Position::ZERO));
-        Self { shared: Arc::new(Shared { pool, ledger, tail: Tail::new(tail_bytes), heard, handed_over }) }
+        let (tail_changes, tail_forgotten) = Default::default();
+        let tail = Tail::new(tail_bytes);
+        Self {
+            shared: Arc::new(Shared { pool, ledger, tail, tail_changes, tail_forgotten, heard, handed_over }),
+        }
     }
 
     /// Which ledger this is.
@@ -81,6 +99,7 @@ impl EventLog {
     pub fn hand_over(&self, entries: Vec<Arc<Entry>>, losses: Losses) {
         let Some(last) = entries.last().map(|entry| entry.position()) else { return };
         self.shared.tail.push(entries, losses);
+        self.shared.tail_changes.fetch_add(1, Ordering::Release);
         self.hear_of(last);
         self.shared.handed_over.send_replace(last);
     }
@@ -88,6 +107,28 @@ impl EventLog {
     /// Forgets what the writer handed over: the log may have lost it.
     pub fn forget_tail(&self) {
         self.shared.tail.clear();
+        self.shared.tail_forgotten.fetch_add(1, Ordering::Release);
+        // Last: whoever sees that something has changed sees what.
+        self.shared.tail_changes.fetch_add(1, Ordering::Release);
+    }
+
+    /// How the tail stands: another mark, once something was handed over or forgotten.
+    #[must_use]
+    pub fn tail_mark(&self) -> TailMark {
+        let changes = self.shared.tail_changes.load(Ordering::Acquire);
+        TailMark { changes, forgotten: self.shared.tail_forgotten.load(Ordering::Acquire) }
+    }
+
+    /// Up to `max` entries of the tail after `cursor`, without a look at the database; see [`Tail::after`].
+    #[must_use]
+    pub fn tail_after(&self, cursor: Cursor, max: usize) -> Vec<Arc<Entry>> {
+        self.shared.tail.after(cursor, max).unwrap_or_default()
+    }
+
+    /// The tail's last entry; none if it is empty.
+    #[must_use]
+    pub fn tail_end(&self) -> Option<Cursor> {
+        self.shared.tail.end()
     }
 
     /// The losses that had been accepted when what is in memory was handed over; none if nothing is.

@@ -57,6 +57,12 @@ impl Tail {
         run.entries.front().map(|_| run.losses)
     }
 
+    /// The last entry; none if the run is empty.
+    #[must_use]
+    pub fn end(&self) -> Option<Cursor> {
+        self.run().entries.back().map(|entry| Cursor::at(&entry.recorded.event))
+    }
+
     /// Forgets everything.
     pub fn clear(&self) {
         *self.run() = Run::default();

@@ -1,12 +1,14 @@
 //! The projections: read models that are kept current from the log, and can be rebuilt from it.
 //!
 //! [`machine`] is the projector's cursor as a pure state machine, [`projector`] its shell. [`tasks`] is the read
-//! table, [`read`] what HTTP asks of it, [`rebuild`] what mends it.
+//! table, [`read`] what HTTP asks of it, [`memory`] what it is answered from where it can be, [`rebuild`] what mends it.
 
 pub mod command;
+pub mod connections;
 pub mod demand;
 mod list;
 pub mod machine;
+pub mod memory;
 mod mend;
 pub mod page;
 pub mod projector;

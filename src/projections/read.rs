@@ -1,18 +1,22 @@
-//! The reads that HTTP asks for, each of one snapshot that holds the rows and the cursor that they belong to.
+//! The reads that HTTP asks for: of states in memory, or of one snapshot of the read table that holds the rows and the
+//! cursor that they belong to.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sqlx::{FromRow, PgConnection, PgPool, Row};
+use sqlx::{FromRow, PgConnection, Row};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
+use super::connections::ReadConnections;
 use super::demand::Demand;
 use super::list::read_page;
+use super::memory::TaskMemory;
 use super::page::{ListQuery, PageCursor};
 use super::row::{DamagedRow, TaskRow, columns};
 use super::status::ProjectorStatus;
+use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
 use crate::domain::task::Task;
 use crate::domain::vtid::Vtid;
@@ -64,10 +68,11 @@ pub enum ReadFailure {
 /// Tells the highest position that this process has acknowledged to a caller.
 type Acknowledged = Arc<dyn Fn() -> Position + Send + Sync>;
 
-/// Reads the read table: cheap to clone.
+/// Reads the read table, and what is known of it in memory: cheap to clone.
 #[derive(Clone)]
 pub struct Reader {
-    pool: PgPool,
+    connections: ReadConnections,
+    memory: Option<TaskMemory>,
     status: watch::Receiver<ProjectorStatus>,
     acknowledged: Acknowledged,
     demand: Demand,
@@ -76,21 +81,25 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Reads by `pool`, woken by what this process's projector tells, and shows what `writer` has acknowledged.
+    /// Reads by `connections`, woken by what this process's projector tells, and shows what `writer` has acknowledged.
     #[must_use]
-    pub fn new(pool: PgPool, status: watch::Receiver<ProjectorStatus>, writer: &WriterHandle) -> Self {
+    pub fn new(
+        connections: ReadConnections,
+        status: watch::Receiver<ProjectorStatus>,
+        writer: &WriterHandle,
+    ) -> Self {
         let writer = writer.clone();
-        Self::acknowledging(pool, status, move || writer.acknowledged())
+        Self::acknowledging(connections, status, move || writer.acknowledged())
     }
 
     /// As [`Self::new`], where somebody else knows what was acknowledged.
     pub fn acknowledging(
-        pool: PgPool,
+        connections: ReadConnections,
         status: watch::Receiver<ProjectorStatus>,
         acknowledged: impl Fn() -> Position + Send + Sync + 'static,
     ) -> Self {
         let (acknowledged, demand) = (Arc::new(acknowledged), Demand::default());
-        Self { pool, status, acknowledged, demand, seen: Arc::default() }
+        Self { connections, memory: None, status, acknowledged, demand, seen: Arc::default() }
     }
 
     /// Has the projector hurry whenever a read waits for it.
@@ -99,12 +108,23 @@ impl Reader {
         Self { demand, ..self }
     }
 
+    /// Answers from `memory`, if there is one, what it knows.
+    #[must_use]
+    pub fn with_memory(self, memory: Option<TaskMemory>) -> Self {
+        Self { memory, ..self }
+    }
+
     /// The task of this number, if there is one. Shows `at_least` and all that this process acknowledged before.
     ///
     /// # Errors
     /// [`ReadFailure`].
-    pub async fn get(&self, vtid: Vtid, at_least: Position) -> Result<Shown<Option<Task>>, ReadFailure> {
-        self.look(at_least, &ByNumber(vtid.to_string())).await
+    pub async fn get(&self, vtid: Vtid, at_least: Position) -> Result<Shown<Option<Arc<Task>>>, ReadFailure> {
+        let at_least = at_least.max((self.acknowledged)());
+        let question = ByNumber { vtid, memory: self.memory.as_ref() };
+        match question.remembered(at_least) {
+            Some(shown) => Ok(shown),
+            None => self.look(at_least, &question).await,
+        }
     }
 
     /// A page of tasks, newest first. Shows `at_least` and all that this process acknowledged before.
@@ -112,30 +132,33 @@ impl Reader {
     /// # Errors
     /// [`ReadFailure`].
     pub async fn list(&self, query: &ListQuery, at_least: Position) -> Result<Shown<Page>, ReadFailure> {
-        self.look(at_least, query).await
+        self.look(at_least.max((self.acknowledged)()), query).await
     }
 
-    /// Looks until the snapshot shows what it must.
+    /// Looks until the snapshot shows what it must, or the memory knows it.
     async fn look<Q: Question>(
         &self,
         at_least: Position,
         question: &Q,
     ) -> Result<Shown<Q::Answer>, ReadFailure> {
-        let at_least = at_least.max((self.acknowledged)());
         let deadline = Instant::now() + BEHIND_AFTER;
-        let mut known = self.seen.load(Ordering::Relaxed) >= at_least.get();
+        // Where the memory shows it, it can also tell whether a row of a table that is behind is still current.
+        let mut known = self.seen.load(Ordering::Relaxed) >= at_least.get()
+            || question.memory().is_some_and(|memory| memory.shows(at_least));
         loop {
             if !known {
-                self.wait_for(at_least, deadline).await;
+                self.wait_for(at_least, deadline, question).await;
+                if let Some(shown) = question.remembered(at_least) {
+                    return Ok(shown);
+                }
             }
-            let look = async {
-                let mut connection = self.pool.acquire().await?;
-                question.ask(&mut connection).await
-            };
             let limit = LOOK_TIMEOUT.min(deadline.saturating_duration_since(Instant::now()) + LOOK_GRACE);
-            let shown = timeout(limit, look).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+            let shown = timeout(limit, self.ask(question)).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
             if shown.position >= at_least {
                 self.seen.fetch_max(shown.position.get(), Ordering::Relaxed);
+                return Ok(shown);
+            }
+            if let Some(shown) = question.remembered(at_least) {
                 return Ok(shown);
             }
             if Instant::now() >= deadline {
@@ -150,18 +173,46 @@ impl Reader {
         }
     }
 
-    /// Returns once the projection is known to show `at_least`, or when it is time to look without knowing.
-    async fn wait_for(&self, at_least: Position, deadline: Instant) {
+    /// Asks once; again by a new connection, where the one at hand turns out to have broken since it was last used.
+    async fn ask<Q: Question>(&self, question: &Q) -> Result<Shown<Q::Answer>, ReadFailure> {
+        let mut lent = self.connections.lend().await?;
+        let mut answer = question.ask(&mut lent.connection).await;
+        if lent.used_before && matches!(answer, Err(ReadFailure::Unavailable(_))) {
+            lent.renew().await?;
+            answer = question.ask(&mut lent.connection).await;
+        }
+        if answer.is_ok() {
+            lent.give_back();
+        }
+        answer
+    }
+
+    /// Returns once the projection is known to show `at_least`, or the memory to have come there, or when it is time to
+    /// look without knowing.
+    async fn wait_for(&self, at_least: Position, deadline: Instant, question: &impl Question) {
         let _waiting = self.demand.wait();
         let mut status = self.status.clone();
+        let projected = async {
+            if status.wait_for(|status| status.position >= at_least).await.is_err() {
+                // The projector has ended, in this process; there may be others.
+                std::future::pending::<()>().await;
+            }
+        };
+        let remembered = async {
+            match question.memory() {
+                Some(memory) => memory.comes_to(at_least).await,
+                None => std::future::pending().await,
+            }
+        };
+        let either = async {
+            tokio::select! {
+                () = projected => {}
+                () = remembered => {}
+            }
+        };
         let until = deadline.min(Instant::now() + SLOW_POLL);
-        let told = status.wait_for(|status| status.position >= at_least);
-        // The guard that comes with it is not held over an await.
-        let ended = tokio::time::timeout_at(until, told).await.is_ok_and(|told| told.is_err());
-        if ended {
-            // The projector has ended, in this process; there may be others.
-            tokio::time::sleep_until(until).await;
-        }
+        // A time-out is the slow poll.
+        let _ = tokio::time::timeout_at(until, either).await;
     }
 }
 
@@ -173,15 +224,41 @@ trait Question: Sync {
         &self,
         connection: &mut PgConnection,
     ) -> impl Future<Output = Result<Shown<Self::Answer>, ReadFailure>> + Send;
+
+    /// The memory that may know the answer, if one may.
+    fn memory(&self) -> Option<&TaskMemory> {
+        None
+    }
+
+    /// The answer as the memory knows it.
+    fn remembered(&self, _at_least: Position) -> Option<Shown<Self::Answer>> {
+        None
+    }
 }
 
-struct ByNumber(String);
+struct ByNumber<'a> {
+    vtid: Vtid,
+    memory: Option<&'a TaskMemory>,
+}
 
-impl Question for ByNumber {
-    type Answer = Option<Task>;
+impl Question for ByNumber<'_> {
+    type Answer = Option<Arc<Task>>;
 
-    async fn ask(&self, connection: &mut PgConnection) -> Result<Shown<Option<Task>>, ReadFailure> {
-        read_task(connection, &self.0).await
+    async fn ask(&self, connection: &mut PgConnection) -> Result<Shown<Self::Answer>, ReadFailure> {
+        let (task, cursor) = read_task(connection, self.vtid).await?;
+        if let (Some(task), Some(memory)) = (&task, self.memory) {
+            memory.offer(task, cursor);
+        }
+        Ok(Shown { value: task, position: cursor.position() })
+    }
+
+    fn memory(&self) -> Option<&TaskMemory> {
+        self.memory
+    }
+
+    fn remembered(&self, at_least: Position) -> Option<Shown<Self::Answer>> {
+        let Shown { value, position } = self.memory?.get(self.vtid, at_least)?;
+        Some(Shown { value: Some(value), position })
     }
 }
 
@@ -202,18 +279,28 @@ macro_rules! shown {
 }
 pub(super) use shown;
 
+/// The cursor as a whole, so that the memory can tell whether it is of its own past.
 const GET: &str = concat!(
-    "select ",
-    shown!(),
-    " as shown, ",
+    "select p.position as shown, p.event_id as shown_id, ",
     columns!(),
-    r#" from (select) as one left join "VtidLedger" t on t.vtid = $1"#
+    r#" from (select) as one
+    left join lateral (
+        select position, event_id from ledger.progress where name = 'vtid_ledger' order by position desc limit 1
+    ) p on true
+    left join "VtidLedger" t on t.vtid = $1"#
 );
 
-async fn read_task(connection: &mut PgConnection, vtid: &str) -> Result<Shown<Option<Task>>, ReadFailure> {
-    let row = sqlx::query(GET).bind(vtid).fetch_one(connection).await?;
-    let position = Position::from_i64(row.try_get("shown")?);
+async fn read_task(
+    connection: &mut PgConnection,
+    vtid: Vtid,
+) -> Result<(Option<Arc<Task>>, Cursor), ReadFailure> {
+    let row = sqlx::query(GET).bind(vtid.to_string()).fetch_one(connection).await?;
+    let shown: Option<i64> = row.try_get("shown")?;
+    let cursor = match shown.map(Position::from_i64) {
+        Some(position) => Cursor::At { position, id: row.try_get("shown_id")? },
+        None => Cursor::Start,
+    };
     let found: Option<String> = row.try_get("vtid")?;
-    let value = found.map(|_| TaskRow::from_row(&row)).transpose()?.map(|row| row.task()).transpose()?;
-    Ok(Shown { value, position })
+    let task = found.map(|_| TaskRow::from_row(&row)).transpose()?.map(|row| row.task()).transpose()?;
+    Ok((task.map(Arc::new), cursor))
 }

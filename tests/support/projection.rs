@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use sqlx::PgConnection;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{PgConnection, PgPool};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use vtid_ledger::domain::position::Position;
 use vtid_ledger::domain::task::Task;
 use vtid_ledger::domain::vtid::Vtid;
 use vtid_ledger::log::EventLog;
+use vtid_ledger::projections::connections::ReadConnections;
 use vtid_ledger::projections::projector::Projector;
 use vtid_ledger::projections::read::Reader;
 use vtid_ledger::projections::rebuild::{Difference, diff};
@@ -72,10 +73,6 @@ impl Projected {
         self.ledger.writer_options().database
     }
 
-    pub(crate) fn pool(&self) -> PgPool {
-        self.ledger.pool()
-    }
-
     pub(crate) async fn connection(&self) -> PgConnection {
         self.ledger.connection().await
     }
@@ -93,7 +90,7 @@ impl Projected {
     }
 
     pub(crate) fn reader(&self, running: &Running) -> Reader {
-        Reader::new(self.pool(), running.status.clone(), &self.writer)
+        Reader::new(ReadConnections::new(self.options(), 4), running.status.clone(), &self.writer)
     }
 
     pub(crate) async fn create(&self, description: &str) -> Arc<Task> {

@@ -25,6 +25,8 @@ use crate::domain::time::Timestamp;
 use crate::domain::vtid::Vtid;
 use crate::http::ready::Readiness;
 use crate::http::{Api, App, HttpLimits, at, closed, router, serve};
+use crate::log::connect;
+use crate::projections::connections::ReadConnections;
 use crate::projections::read::Reader;
 use crate::projections::status::ProjectorStatus;
 use crate::writer::answer::{Accepted, WriteError};
@@ -74,10 +76,9 @@ pub(super) async fn start_with(limits: HttpLimits, queue: usize) -> Server {
 
 /// Reads from a database that is away.
 fn unreachable_reader() -> Reader {
-    let pool = sqlx::postgres::PgPoolOptions::new().acquire_timeout(Duration::from_millis(50));
-    let pool = pool.connect_lazy("postgres://nobody@127.0.0.1:1/nothing").unwrap();
+    let options = connect::options("postgres://nobody@127.0.0.1:1/nothing", "test").unwrap();
     let (_, status) = watch::channel(ProjectorStatus::default());
-    Reader::acknowledging(pool, status, || Position::ZERO)
+    Reader::acknowledging(ReadConnections::new(options, 1), status, || Position::ZERO)
 }
 
 impl Drop for Server {
