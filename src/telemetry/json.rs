@@ -87,11 +87,9 @@ impl Visit for Fields<'_, '_> {
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        if value.is_finite() {
-            // As a float even where it is whole, and with an exponent where that is shorter: both are JSON.
-            self.line.raw(field.name(), &format!("{value:?}"));
-        } else {
-            self.line.null(field.name());
+        match serde_json::Number::from_f64(value) {
+            Some(number) => self.line.raw(field.name(), &number.to_string()),
+            None => self.line.null(field.name()),
         }
     }
 
@@ -113,6 +111,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use serde_json::Value;
+    use tracing_subscriber::fmt::layer;
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
@@ -150,10 +149,10 @@ mod tests {
     fn lines_are_those_of_the_library() {
         let (ours, theirs) = (Lines::default(), Lines::default());
         let (our_writer, their_writer) = (ours.clone(), theirs.clone());
-        let layer = || tracing_subscriber::fmt::layer().json().flatten_event(true);
+        let their_layer = layer().json().flatten_event(true).with_current_span(true).with_span_list(false);
         let subscriber = tracing_subscriber::registry()
-            .with(layer().with_span_list(false).with_writer(move || their_writer.clone()))
-            .with(layer().event_format(JsonLine).with_writer(move || our_writer.clone()));
+            .with(their_layer.with_writer(move || their_writer.clone()))
+            .with(layer().json().event_format(JsonLine).with_writer(move || our_writer.clone()));
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!("plain");
             tracing::warn!(
