@@ -44,7 +44,7 @@ fn longest_origin() -> Origin {
 
 fn command(request: &Request, made: &[Vtid]) -> Option<Command> {
     let action = match request {
-        Request::Create(body) => Action::Create(Box::new(parse_create(body.as_bytes()).ok()?)),
+        Request::Create(body) => Action::Create(Arc::new(parse_create(body.as_bytes()).ok()?)),
         Request::Patch(index, body) => {
             let vtid = made.get(*index).copied().unwrap_or(Vtid::first_of(1999));
             Action::Patch(vtid, parse_patch(body.as_bytes()).ok()?)

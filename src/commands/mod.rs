@@ -10,8 +10,11 @@ pub mod token;
 
 use std::process::ExitCode;
 
-use crate::app::App;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
+
+use crate::app::App;
+use crate::telemetry;
 
 /// Runs a command on a runtime of its own; an error is told on standard error, with its causes.
 pub fn run<E: std::error::Error>(command: impl Future<Output = Result<(), E>>) -> ExitCode {
@@ -19,10 +22,18 @@ pub fn run<E: std::error::Error>(command: impl Future<Output = Result<(), E>>) -
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
-    match runtime.block_on(command) {
+    match run_on(runtime, command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
+}
+
+/// When this returns, or unwinds, nothing runs any more, and the log is written.
+fn run_on<T>(runtime: Runtime, command: impl Future<Output = T>) -> T {
+    // The runtime is dropped first: its tasks may log to the last.
+    let _finish = telemetry::Finish;
+    let runtime = runtime;
+    runtime.block_on(command)
 }
 
 fn fail(error: &dyn std::error::Error) -> ExitCode {

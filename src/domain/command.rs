@@ -1,5 +1,7 @@
 //! What a caller can ask for.
 
+use std::sync::Arc;
+
 use super::metadata::Metadata;
 use super::origin::Origin;
 use super::status::Status;
@@ -71,8 +73,8 @@ pub struct PatchTask {
 /// One of the two.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Make a new task.
-    Create(Box<CreateTask>),
+    /// Make a new task. Shared with the event that it becomes.
+    Create(Arc<CreateTask>),
     /// Change the task of this number.
     Patch(Vtid, PatchTask),
 }
@@ -93,7 +95,7 @@ impl Command {
     /// About how many bytes the command holds in memory, for bounded queues.
     #[must_use]
     pub fn approximate_bytes(&self) -> usize {
-        let metadata = |m: &Metadata| 4 * m.object().compact_len();
+        let metadata = |m: &Metadata| 4 * m.compact_len();
         FIXED_BYTES
             + match &self.action {
                 Action::Create(create) => {

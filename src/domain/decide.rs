@@ -1,5 +1,7 @@
 //! State and command give events, or a refusal. Pure.
 
+use std::sync::Arc;
+
 use super::command::{Action, Change, CreateTask, ParentRef, PatchTask};
 use super::event::EventData;
 use super::metadata::{Metadata, MetadataFault};
@@ -59,13 +61,13 @@ pub fn decide(known: &impl Known, actor: &Actor, action: &Action) -> Result<Vec<
     }
 }
 
-fn decide_create(known: &impl Known, create: &CreateTask) -> Result<Vec<EventData>, Refusal> {
+fn decide_create(known: &impl Known, create: &Arc<CreateTask>) -> Result<Vec<EventData>, Refusal> {
     match create.parent {
         Some(ParentRef::Task(parent)) if !known.exists(parent) => return Err(Refusal::UnknownParent),
         Some(ParentRef::NeverAssigned) => return Err(Refusal::UnknownParent),
         _ => {}
     }
-    let mut events = vec![EventData::Created(Box::new(create.clone()))];
+    let mut events = vec![EventData::Created(Arc::clone(create))];
     if create.status == Some(Status::Complete) {
         events.push(EventData::Completed(PatchTask::default()));
     }

@@ -1,5 +1,7 @@
 //! What happened: the ledger's events.
 
+use std::sync::Arc;
+
 use uuid::{Builder, Uuid};
 
 use super::command::{CreateTask, PatchTask};
@@ -45,7 +47,7 @@ impl EventType {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum EventData {
     /// `vtid-created` with the request.
-    Created(Box<CreateTask>),
+    Created(Arc<CreateTask>),
     /// `vtid-updated` with the patch.
     Updated(PatchTask),
     /// `vtid-completed` with the patch, which is empty where the task was created as complete.

@@ -1,6 +1,7 @@
 //! Where an event comes from: who asked, by which request.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::text::{ActorId, Tenant, TextFault};
 
@@ -66,7 +67,7 @@ impl Actor {
 
 /// The request id that goes through logs, events and answers: `[A-Za-z0-9._:/-]{1,128}`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RequestId(Box<str>);
+pub struct RequestId(Arc<str>);
 
 impl RequestId {
     /// Takes a caller's request id; none if it is not of the form.
@@ -79,7 +80,7 @@ impl RequestId {
     /// The id of a request that brought none.
     #[must_use]
     pub fn from_uuid(uuid: uuid::Uuid) -> Self {
-        Self(uuid.to_string().into())
+        Self(uuid.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer())[..].into())
     }
 
     /// The text.

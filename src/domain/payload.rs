@@ -29,7 +29,7 @@ impl Fault {
 /// Every fault of the body.
 pub fn parse_create(body: &[u8]) -> Result<CreateTask, Vec<Fault>> {
     let (object, faults) = parse_object(body)?;
-    create_from(&object, faults)
+    create_from(object, faults)
 }
 
 /// Reads the body of a patch.
@@ -42,7 +42,7 @@ pub fn parse_patch(body: &[u8]) -> Result<PatchTask, Vec<Fault>> {
         let message = format!("must have at least one of {}", PATCH_FIELDS.join(", "));
         faults.push(Fault { path: Vec::new(), message });
     }
-    patch_from(&object, faults)
+    patch_from(object, faults)
 }
 
 /// A body's levels: the body itself, and metadata within it.
@@ -79,14 +79,14 @@ pub(crate) const PATCH_FIELDS: [&str; 3] = ["status", "assignedTo", "metadata"];
 ///
 /// # Errors
 /// `faults` and every further one.
-pub fn create_from(object: &Object, faults: Vec<Fault>) -> Result<CreateTask, Vec<Fault>> {
+pub fn create_from(object: Object, faults: Vec<Fault>) -> Result<CreateTask, Vec<Fault>> {
     let mut fields = Fields { object, faults };
-    let family = fields.required("taskFamily", TaskFamily::parse);
-    let kind = fields.required("taskType", TaskType::parse);
-    let description = fields.required("description", Description::parse);
+    let family = fields.required("taskFamily", TaskFamily::take);
+    let kind = fields.required("taskType", TaskType::take);
+    let description = fields.required("description", Description::take);
     let tenant = fields.required("tenant", one(Tenant::parse));
     let status = fields.optional("status", one(Status::parse));
-    let assigned_to = fields.optional("assignedTo", Assignee::parse);
+    let assigned_to = fields.optional("assignedTo", Assignee::take);
     let parent = fields.optional("parentVtid", one(Vtid::parse)).map(ParentRef::from);
     let metadata = fields.metadata();
     fields.refuse_unknown(&CREATE_FIELDS);
@@ -107,18 +107,18 @@ pub fn create_from(object: &Object, faults: Vec<Fault>) -> Result<CreateTask, Ve
 ///
 /// # Errors
 /// `faults` and every further one.
-pub fn patch_from(object: &Object, faults: Vec<Fault>) -> Result<PatchTask, Vec<Fault>> {
+pub fn patch_from(object: Object, faults: Vec<Fault>) -> Result<PatchTask, Vec<Fault>> {
     let mut fields = Fields { object, faults };
-    let status = match object.get("status") {
+    let status = match fields.object.get("status") {
         Some(Json::Null) => {
             fields.faults.push(Fault::of_field("status", "must not be null"));
             None
         }
         _ => fields.optional("status", one(Status::parse)),
     };
-    let assigned_to = match object.get("assignedTo") {
+    let assigned_to = match fields.object.get("assignedTo") {
         Some(Json::Null) => Change::Clear,
-        _ => fields.optional("assignedTo", Assignee::parse).map_or(Change::Keep, Change::Set),
+        _ => fields.optional("assignedTo", Assignee::take).map_or(Change::Keep, Change::Set),
     };
     let metadata = fields.metadata();
     fields.refuse_unknown(&PATCH_FIELDS);
@@ -130,21 +130,21 @@ pub fn patch_from(object: &Object, faults: Vec<Fault>) -> Result<PatchTask, Vec<
 }
 
 /// A parser with one possible fault, in the form of those with several.
-fn one<T, E: ToString>(parse: impl Fn(&str) -> Result<T, E>) -> impl Fn(&str) -> Result<T, Vec<E>> {
-    move |text| parse(text).map_err(|fault| vec![fault])
+fn one<T, E: ToString>(parse: impl Fn(&str) -> Result<T, E>) -> impl Fn(String) -> Result<T, Vec<E>> {
+    move |text| parse(&text).map_err(|fault| vec![fault])
 }
 
-/// Takes the fields of an object one by one and notes what is wrong with each.
-struct Fields<'a> {
-    object: &'a Object,
+/// Takes the fields out of an object one by one and notes what is wrong with each.
+struct Fields {
+    object: Object,
     faults: Vec<Fault>,
 }
 
-impl Fields<'_> {
+impl Fields {
     fn required<T, E: ToString>(
         &mut self,
         field: &str,
-        parse: impl Fn(&str) -> Result<T, Vec<E>>,
+        parse: impl Fn(String) -> Result<T, Vec<E>>,
     ) -> Option<T> {
         if matches!(self.object.get(field), None | Some(Json::Null)) {
             self.faults.push(Fault::of_field(field, "is required"));
@@ -156,9 +156,9 @@ impl Fields<'_> {
     fn optional<T, E: ToString>(
         &mut self,
         field: &str,
-        parse: impl Fn(&str) -> Result<T, Vec<E>>,
+        parse: impl Fn(String) -> Result<T, Vec<E>>,
     ) -> Option<T> {
-        match self.object.get(field) {
+        match self.object.take(field) {
             None | Some(Json::Null) => None,
             Some(Json::String(text)) => match parse(text) {
                 Ok(value) => Some(value),
@@ -175,11 +175,11 @@ impl Fields<'_> {
     }
 
     fn metadata(&mut self) -> Change<Metadata> {
-        match self.object.get("metadata") {
+        match self.object.take("metadata") {
             None => Change::Keep,
             // What is too deep was replaced by null, and told.
             Some(Json::Null) => Change::Clear,
-            Some(Json::Object(object)) => match Metadata::new(object.clone()) {
+            Some(Json::Object(object)) => match Metadata::new(object) {
                 Ok(metadata) => Change::Set(metadata),
                 Err(fault) => {
                     self.faults.push(Fault::of_field("metadata", fault));

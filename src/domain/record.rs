@@ -19,6 +19,9 @@ use super::vtid::Vtid;
 /// The bytes of a record at most, without a line feed. The limits of the contract keep every record below.
 pub const MAX_BYTES: usize = 65_535;
 
+/// A ledger's id follows it in its events' `source`.
+const SOURCE_PREFIX: &str = "/vtid-ledger/";
+
 /// Which ledger this is: a UUID made once, when the ledger is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LedgerId(pub Uuid);
@@ -27,7 +30,7 @@ impl LedgerId {
     /// The CloudEvents `source` of this ledger's events.
     #[must_use]
     pub fn source(self) -> String {
-        format!("/vtid-ledger/{}", self.0)
+        format!("{SOURCE_PREFIX}{}", self.0)
     }
 }
 
@@ -80,14 +83,14 @@ fn print(event: &Event, ledger: LedgerId) -> String {
     let mut line = String::with_capacity(1024);
     let mut record = ObjectWriter::new(&mut line);
     record.string("specversion", "1.0");
-    record.string("id", &event.id.to_string());
-    record.string("source", &ledger.source());
+    record.plain("id", event.id);
+    record.plain("source", format_args!("{SOURCE_PREFIX}{}", ledger.0));
     record.string("type", event.data.event_type().as_str());
-    record.string("subject", &event.vtid.to_string());
-    record.string("time", &event.recorded_at.to_string());
+    record.plain("subject", event.vtid);
+    record.plain("time", event.recorded_at);
     record.string("datacontenttype", "application/json");
-    record.string("position", &event.position.to_string());
-    record.string("streamversion", &event.version.to_string());
+    record.plain("position", event.position);
+    record.plain("streamversion", event.version);
     record.string("tenant", event.tenant.as_str());
     record.string("actor", origin.actor.id.as_str());
     record.string("actorrole", origin.actor.role.as_str());
@@ -96,7 +99,7 @@ fn print(event: &Event, ledger: LedgerId) -> String {
     record.string_if_some("traceparent", origin.traceparent.as_ref().map(TraceParent::as_str));
     if let Some(idempotency) = &origin.idempotency {
         record.string("idempotencykey", idempotency.key.as_str());
-        record.string("requesthash", &idempotency.hash.to_string());
+        record.plain("requesthash", idempotency.hash);
     }
     record.object("data", |data| match &event.data {
         EventData::Created(create) => write_create(data, create),
@@ -117,7 +120,7 @@ fn write_create(data: &mut ObjectWriter, create: &CreateTask) {
         data.value("metadata", metadata.object());
     }
     if let Some(ParentRef::Task(parent)) = create.parent {
-        data.string("parentVtid", &parent.to_string());
+        data.plain("parentVtid", parent);
     }
 }
 
@@ -140,10 +143,11 @@ const LIMITS: ParseLimits = ParseLimits { max_depth: 2 + MAX_DEPTH };
 
 fn parse(body: &str) -> Result<Event, RecordError> {
     let parsed = Json::parse(body.as_bytes(), &LIMITS).map_err(|_| RecordError::NotAnObject)?;
-    let Json::Object(object) = parsed.value else { return Err(RecordError::NotAnObject) };
+    let Json::Object(mut object) = parsed.value else { return Err(RecordError::NotAnObject) };
     if let Some(fault) = parsed.faults.first() {
         return Err(RecordError::Data(format!("{} {}", fault.path.join("."), fault.kind)));
     }
+    let data = object.take("data");
     let record = Attributes(&object);
     if record.text("specversion")? != "1.0" {
         return Err(RecordError::Attribute("specversion"));
@@ -158,7 +162,7 @@ fn parse(body: &str) -> Result<Event, RecordError> {
         tenant: record.read("tenant", |text| Tenant::parse(text).ok())?,
         recorded_at: record.read("time", |text| Timestamp::parse(text).ok())?,
         origin: parse_origin(&record)?,
-        data: parse_data(kind, object.get("data"))?,
+        data: parse_data(kind, data)?,
     })
 }
 
@@ -181,20 +185,19 @@ fn parse_origin(record: &Attributes) -> Result<Origin, RecordError> {
     })
 }
 
-fn parse_data(kind: EventType, data: Option<&Json>) -> Result<EventData, RecordError> {
+fn parse_data(kind: EventType, data: Option<Json>) -> Result<EventData, RecordError> {
     let Some(Json::Object(data)) = data else { return Err(RecordError::Attribute("data")) };
     let unreadable = |faults: Vec<super::payload::Fault>| {
         let told: Vec<String> =
             faults.iter().map(|f| format!("{} {}", f.path.join("."), f.message)).collect();
         RecordError::Data(told.join("; "))
     };
-    let patch = || patch_from(data, Vec::new()).map_err(unreadable);
     Ok(match kind {
         EventType::Created => {
-            EventData::Created(Box::new(create_from(data, Vec::new()).map_err(unreadable)?))
+            EventData::Created(Arc::new(create_from(data, Vec::new()).map_err(unreadable)?))
         }
-        EventType::Updated => EventData::Updated(patch()?),
-        EventType::Completed => EventData::Completed(patch()?),
+        EventType::Updated => EventData::Updated(patch_from(data, Vec::new()).map_err(unreadable)?),
+        EventType::Completed => EventData::Completed(patch_from(data, Vec::new()).map_err(unreadable)?),
     })
 }
 

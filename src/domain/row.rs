@@ -19,8 +19,8 @@ pub fn write_row(task: &Task, out: &mut String) {
 }
 
 fn write_fields(task: &Task, row: &mut ObjectWriter) {
-    row.string("id", &task.id.to_string());
-    row.string("vtid", &task.vtid.to_string());
+    row.plain("id", task.id);
+    row.plain("vtid", task.vtid);
     row.string("task_family", task.family.as_str());
     row.string("task_type", task.kind.as_str());
     row.string("description", task.description.as_str());
@@ -31,9 +31,12 @@ fn write_fields(task: &Task, row: &mut ObjectWriter) {
         Some(metadata) => row.value("metadata", metadata.object()),
         None => row.null("metadata"),
     }
-    row.string_or_null("parent_vtid", task.parent.map(|vtid| vtid.to_string()).as_deref());
-    row.string("created_at", &task.created_at.to_string());
-    row.string("updated_at", &task.updated_at.to_string());
+    match task.parent {
+        Some(parent) => row.plain("parent_vtid", parent),
+        None => row.null("parent_vtid"),
+    }
+    row.plain("created_at", task.created_at);
+    row.plain("updated_at", task.updated_at);
 }
 
 /// The task's state as a snapshot keeps it: the row, and where it stands in the log.
@@ -42,9 +45,9 @@ pub fn print_snapshot(task: &Task) -> String {
     let mut text = String::with_capacity(512);
     let mut state = ObjectWriter::new(&mut text);
     write_fields(task, &mut state);
-    state.string("version", &task.version.to_string());
-    state.string("created_position", &task.created_position.to_string());
-    state.string("position", &task.position.to_string());
+    state.plain("version", task.version);
+    state.plain("created_position", task.created_position);
+    state.plain("position", task.position);
     state.finish();
     text
 }

@@ -1,6 +1,7 @@
 //! Texts with their limits: each type can hold only what the contract allows.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Why a text is not allowed in its place. Characters are Unicode scalar values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -43,23 +44,30 @@ fn faults(text: &str, rule: &Rule) -> Vec<TextFault> {
     if !rule.may_be_blank && text.chars().all(char::is_whitespace) {
         found.push(TextFault::Blank);
     }
-    if text.chars().count() > rule.max_characters {
+    // A character has one byte at least.
+    if text.len() > rule.max_characters && text.chars().count() > rule.max_characters {
         found.push(TextFault::TooLong(rule.max_characters));
     }
     if text.len() > rule.max_bytes {
         found.push(TextFault::TooManyBytes(rule.max_bytes));
     }
-    if text.chars().any(|c| c.is_control() && !rule.controls.contains(&c)) {
+    if !is_printable_ascii(text) && text.chars().any(|c| c.is_control() && !rule.controls.contains(&c)) {
         found.push(TextFault::Control);
     }
     found
 }
 
+/// Found without a look at the single characters; most texts are.
+fn is_printable_ascii(text: &str) -> bool {
+    // To the end without a branch, so that many bytes are looked at in one step.
+    text.bytes().fold(true, |printable, byte| printable & (b' '..=b'~').contains(&byte))
+}
+
 macro_rules! text_type {
-    ($(#[$doc:meta])* $name:ident, $rule:expr) => {
+    ($(#[$doc:meta])* $name:ident($text:ty), $rule:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Box<str>);
+        pub struct $name($text);
 
         impl $name {
             /// What it keeps to.
@@ -70,7 +78,15 @@ macro_rules! text_type {
             /// # Errors
             /// Every fault that it has, not only the first.
             pub fn parse(text: &str) -> Result<Self, Vec<TextFault>> {
-                let found = faults(text, &Self::RULE);
+                Self::take(text.to_owned())
+            }
+
+            /// As [`Self::parse`], without a copy.
+            ///
+            /// # Errors
+            /// The same.
+            pub fn take(text: String) -> Result<Self, Vec<TextFault>> {
+                let found = faults(&text, &Self::RULE);
                 if found.is_empty() { Ok(Self(text.into())) } else { Err(found) }
             }
 
@@ -91,27 +107,27 @@ macro_rules! text_type {
 
 text_type!(
     /// The family of a task (`task_family`): not blank, 100 characters at most.
-    TaskFamily,
+    TaskFamily(Box<str>),
     Rule { may_be_blank: false, max_characters: 100, max_bytes: usize::MAX, controls: &[] }
 );
 text_type!(
     /// The type of a task within its family (`task_type`): not blank, 100 characters at most.
-    TaskType,
+    TaskType(Box<str>),
     Rule { may_be_blank: false, max_characters: 100, max_bytes: usize::MAX, controls: &[] }
 );
 text_type!(
     /// What the task is about: not blank, 10,000 characters and 16 KiB at most; newline and tab are allowed.
-    Description,
+    Description(Box<str>),
     Rule { may_be_blank: false, max_characters: 10_000, max_bytes: 16 * 1024, controls: &['\n', '\t'] }
 );
 text_type!(
     /// To whom the task is assigned: 200 characters at most.
-    Assignee,
+    Assignee(Box<str>),
     Rule { may_be_blank: true, max_characters: 200, max_bytes: usize::MAX, controls: &[] }
 );
 text_type!(
-    /// Who asked: a token's `sub`; 255 characters at most.
-    ActorId,
+    /// Who asked: a token's `sub`; 255 characters at most. Shared by all that they ask for.
+    ActorId(Arc<str>),
     Rule { may_be_blank: false, max_characters: 255, max_bytes: usize::MAX, controls: &[] }
 );
 
@@ -124,9 +140,10 @@ impl ActorId {
     }
 }
 
-/// A tenant: `^[a-z0-9][a-z0-9_-]{0,62}$`, since it becomes a subject token on NATS.
+/// A tenant: `^[a-z0-9][a-z0-9_-]{0,62}$`, since it becomes a subject token on NATS. Shared by a task and
+/// its events.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Tenant(Box<str>);
+pub struct Tenant(Arc<str>);
 
 impl Tenant {
     /// What every name matches, as an ECMA-262 expression.

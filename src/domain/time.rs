@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, Utc};
 
 /// A point in time, in whole milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,7 +75,30 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.to_datetime().to_rfc3339_opts(SecondsFormat::Millis, true))
+        let date = self.to_datetime().date_naive();
+        let year = u32::from(self.year());
+        // Invariant: less than a day has fewer milliseconds than 2³².
+        let millis = u32::try_from(self.0.rem_euclid(MILLIS_A_DAY)).unwrap_or_default();
+        let seconds = millis / 1000;
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        put_digits(&mut text[..4], year);
+        put_digits(&mut text[5..7], date.month());
+        put_digits(&mut text[8..10], date.day());
+        put_digits(&mut text[11..13], seconds / 3600);
+        put_digits(&mut text[14..16], seconds / 60 % 60);
+        put_digits(&mut text[17..19], seconds % 60);
+        put_digits(&mut text[20..23], millis % 1000);
+        f.write_str(str::from_utf8(&text).map_err(|_| fmt::Error)?)
+    }
+}
+
+const MILLIS_A_DAY: i64 = 24 * 60 * 60 * 1000;
+
+/// Fills `place` with the last digits of `number`.
+fn put_digits(place: &mut [u8], mut number: u32) {
+    for digit in place.iter_mut().rev() {
+        *digit = b"0123456789"[(number % 10) as usize];
+        number /= 10;
     }
 }
 
@@ -121,6 +144,8 @@ mod tests {
             let time = Timestamp::from_millis(millis);
             prop_assert_eq!(Timestamp::parse(&time.to_string()), Ok(time));
             prop_assert_eq!(Timestamp::from_datetime(time.to_datetime()), time);
+            let by_chrono = time.to_datetime().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+            prop_assert_eq!(time.to_string(), by_chrono);
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::domain::task::Task;
 pub(super) const LEDGER_POSITION: HeaderName = HeaderName::from_static("ledger-position");
 
 /// About how long a row is.
-pub(super) const ROW_BYTES: usize = 512;
+pub(super) const ROW_BYTES: usize = 640;
 
 /// An answer whose body is JSON already.
 pub(super) fn json(status: StatusCode, body: impl Into<Body>) -> Response {

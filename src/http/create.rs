@@ -16,6 +16,7 @@ use super::reading::NoParameters;
 use super::{Api, answer, body};
 use crate::domain::command::{Action, Command, CreateTask};
 use crate::domain::payload::parse_create;
+use crate::domain::row::write_row;
 
 /// Records a task and gives it the next VTID.
 ///
@@ -33,12 +34,11 @@ pub(super) async fn create(
     let (head, body) = request.into_parts();
     let bytes = body::read_json(&head.headers, body, api.limits.body_read_timeout).await?;
     let create = parse_create(&bytes).map_err(ApiError::InvalidPayload)?;
-    let accepted = api.writer.submit(Command { action: Action::Create(Box::new(create)), origin }).await?;
-    let vtid = accepted.task.vtid.to_string();
-    let row = answer::row(&accepted.task);
-    let mut response = answer::ok(row.len() + 64, |body| {
-        body.string("vtid", &vtid);
-        body.raw("data", &row);
+    let accepted = api.writer.submit(Command { action: Action::Create(Arc::new(create)), origin }).await?;
+    let vtid = accepted.task.vtid;
+    let mut response = answer::ok(answer::ROW_BYTES, |body| {
+        body.plain("vtid", vtid);
+        body.print("data", |out| write_row(&accepted.task, out));
     });
     if let Some(location) = answer::header_value(format!("/vtid/{vtid}")) {
         response.headers_mut().insert(header::LOCATION, location);

@@ -24,7 +24,7 @@ impl<S: Sync> FromRequestParts<S> for RequestOrigin {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         // Nobody gets as far as here without.
-        let Some(actor) = parts.extensions.get::<Actor>().cloned() else {
+        let Some(actor) = parts.extensions.remove::<Actor>() else {
             tracing::error!("a write was let in without an actor");
             return Err(ApiError::Internal);
         };

@@ -16,6 +16,7 @@ use super::reading::NoParameters;
 use super::{Api, answer, body};
 use crate::domain::command::{Action, Command, PatchTask};
 use crate::domain::payload::parse_patch;
+use crate::domain::row::write_row;
 use crate::domain::status::Status;
 use crate::domain::vtid::{ParsedVtid, Vtid};
 
@@ -42,10 +43,13 @@ pub(super) async fn patch(
         return Err(ApiError::VtidNotFound(None));
     };
     let accepted = api.writer.submit(Command { action: Action::Patch(vtid, patch), origin }).await?;
-    let row = answer::row(&accepted.task);
-    let mut response = answer::ok(row.len() + 64, |body| {
-        body.string("vtid", &vtid.to_string());
-        body.raw("data", &format!("[{row}]"));
+    let mut response = answer::ok(answer::ROW_BYTES, |body| {
+        body.plain("vtid", vtid);
+        body.print("data", |out| {
+            out.push('[');
+            write_row(&accepted.task, out);
+            out.push(']');
+        });
     });
     answer::show_position(&mut response, accepted.task.position);
     answer::show_version(&mut response, accepted.task.version);

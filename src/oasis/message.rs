@@ -111,13 +111,13 @@ fn body(recorded: &Recorded, transition: &Transition) -> String {
     body.string("event", event.data.event_type().as_str());
     body.string("tenant", event.tenant.as_str());
     body.string("status", OasisStatus::of(event, transition).as_str());
-    body.string("rid", &event.id.to_string());
-    body.string("timestamp", &event.recorded_at.to_string());
+    body.plain("rid", event.id);
+    body.plain("timestamp", event.recorded_at);
     for name in ["notes", "git_sha"] {
         body.string_if_some(name, own_metadata(event).and_then(|metadata| text_of(metadata, name)));
     }
     body.object("metadata", |metadata| {
-        metadata.string("vtid", &event.vtid.to_string());
+        metadata.plain("vtid", event.vtid);
         metadata.number("position", event.position.get());
         metadata.number("version", event.version.get());
         if let EventData::Completed(_) = event.data {

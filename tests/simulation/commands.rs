@@ -78,7 +78,7 @@ pub(super) fn command(ticket: Ticket, ask: Ask, key: Key) -> Arc<Command> {
         Ask::CreateUnder(parent) => {
             let mut action = prepared.create.clone();
             if let Action::Create(create) = &mut action {
-                create.parent = Some(vtid_ledger::domain::command::ParentRef::Task(parent));
+                Arc::make_mut(create).parent = Some(vtid_ledger::domain::command::ParentRef::Task(parent));
             }
             action
         }

@@ -1,5 +1,7 @@
 //! Commands as the HTTP layer would make them.
 
+use std::sync::Arc;
+
 use vtid_ledger::domain::command::{Action, Command};
 use vtid_ledger::domain::origin::{Actor, Origin, RequestId};
 use vtid_ledger::domain::payload::{parse_create, parse_patch};
@@ -14,7 +16,7 @@ pub(crate) fn origin(request: &str) -> Origin {
 /// The create of a JSON body.
 pub(crate) fn create(body: &str) -> Command {
     let create = parse_create(body.as_bytes()).unwrap();
-    Command { action: Action::Create(Box::new(create)), origin: origin("create") }
+    Command { action: Action::Create(Arc::new(create)), origin: origin("create") }
 }
 
 /// A create like any other.

@@ -54,7 +54,15 @@ impl Json {
         match self {
             Self::Null | Self::Bool(_) | Self::Number(_) | Self::String(_) => 0,
             Self::Array(items) => 1 + items.iter().map(Self::depth).max().unwrap_or(0),
-            Self::Object(object) => 1 + object.iter().map(|(_, value)| value.depth()).max().unwrap_or(0),
+            Self::Object(object) => object.depth(),
         }
+    }
+}
+
+impl Object {
+    /// As [`Json::depth`].
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        1 + self.iter().map(|(_, value)| value.depth()).max().unwrap_or(0)
     }
 }

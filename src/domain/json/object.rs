@@ -38,6 +38,12 @@ impl Object {
         self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value)
     }
 
+    /// Takes the value of a key out, and leaves null in its place.
+    pub fn take(&mut self, key: &str) -> Option<Json> {
+        let entry = self.0.iter_mut().find(|(known, _)| known == key)?;
+        Some(std::mem::replace(&mut entry.1, Json::Null))
+    }
+
     /// Adds a key at the end.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use super::{Decimal, DecimalError, FaultKind, Json, JsonFault, Object, SyntaxError};
 use json_event_parser::{JsonEvent, LowLevelJsonParser};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// At most so many faults are listed; the rest are counted.
 pub const FAULTS_MAX: usize = 100;
@@ -71,10 +71,45 @@ enum Frame<'a> {
 #[derive(Default)]
 struct OpenObject<'a> {
     entries: Vec<(String, Json)>,
-    /// Each key and how often it was given.
-    seen: BTreeMap<Cow<'a, str>, usize>,
+    /// The keys of `entries`, once there are too many to be gone through one by one.
+    index: Option<BTreeSet<String>>,
+    /// The keys that were given before, each told of once.
+    repeated: BTreeSet<String>,
     /// The key whose value comes next.
     key: Cow<'a, str>,
+    /// Whether that key was given before, so that its value goes nowhere.
+    is_repeated: bool,
+}
+
+/// With more keys than this, an object's keys are indexed.
+const UNINDEXED_MAX: usize = 16;
+
+impl<'a> OpenObject<'a> {
+    /// Begins an entry; true if its key is given for the second time.
+    fn begin(&mut self, key: Cow<'a, str>) -> bool {
+        self.is_repeated = match &self.index {
+            None => self.entries.iter().any(|(known, _)| *known == key),
+            Some(index) => index.contains(&*key),
+        };
+        let is_second = self.is_repeated && self.repeated.insert(key.clone().into_owned());
+        self.key = key;
+        is_second
+    }
+
+    /// Ends the entry, with its value.
+    fn end(&mut self, value: Json) {
+        if self.is_repeated {
+            return;
+        }
+        let key = std::mem::take(&mut self.key).into_owned();
+        if let Some(index) = &mut self.index {
+            index.insert(key.clone());
+        } else if self.entries.len() >= UNINDEXED_MAX {
+            let keys = self.entries.iter().map(|(key, _)| key);
+            self.index = Some(keys.chain([&key]).cloned().collect());
+        }
+        self.entries.push((key, value));
+    }
 }
 
 /// Builds the value from the parser's events, which come in an order that makes sense.
@@ -173,10 +208,7 @@ impl<'a> Builder<'a> {
             return;
         };
         let has_nul = key.contains('\0');
-        open.key.clone_from(&key);
-        let times = open.seen.entry(key).or_default();
-        *times += 1;
-        let is_second = *times == 2;
+        let is_second = open.begin(key);
         if has_nul {
             self.fault(FaultKind::NulCharacter);
         }
@@ -193,11 +225,7 @@ impl<'a> Builder<'a> {
         match self.stack.last_mut() {
             None => self.root = value,
             Some(Frame::Array(items)) => items.push(value),
-            Some(Frame::Object(open)) => {
-                if open.seen.get(&open.key) == Some(&1) {
-                    open.entries.push((open.key.clone().into_owned(), value));
-                }
-            }
+            Some(Frame::Object(open)) => open.end(value),
         }
     }
 

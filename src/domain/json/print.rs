@@ -98,12 +98,32 @@ fn print_object(object: &Object, out: &mut impl Sink) {
     out.put("}");
 }
 
+/// Whether a JSON string has this byte as it is.
+const fn stands_as_it_is(byte: u8) -> bool {
+    byte >= 0x20 && byte != b'"' && byte != b'\\'
+}
+
+/// Whether nothing in the text needs an escape.
+pub(super) fn is_plain(text: &str) -> bool {
+    // To the end without a branch, so that many bytes are looked at in one step.
+    text.bytes().fold(true, |plain, byte| plain & stands_as_it_is(byte))
+}
+
 fn print_string(text: &str, out: &mut impl Sink) {
     out.put("\"");
+    if is_plain(text) {
+        out.put(text);
+    } else {
+        print_escaped(text, out);
+    }
+    out.put("\"");
+}
+
+fn print_escaped(text: &str, out: &mut impl Sink) {
     // What is escaped is ASCII, so every cut falls between characters.
     let mut plain_from = 0;
     for (at, byte) in text.bytes().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+        if stands_as_it_is(byte) {
             continue;
         }
         out.put(&text[plain_from..at]);
@@ -124,5 +144,4 @@ fn print_string(text: &str, out: &mut impl Sink) {
         }
     }
     out.put(&text[plain_from..]);
-    out.put("\"");
 }

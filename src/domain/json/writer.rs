@@ -1,9 +1,12 @@
 //! Writing an object key by key, without building a value first.
 
-use super::print::write_string;
+use std::fmt::{Display, Write as _};
+
+use super::print::{is_plain, write_string};
 use super::{Json, Object};
 
-/// Writes one object, compactly, at the end of a text. The caller gives each key once.
+/// Writes one object, compactly, at the end of a text. The caller gives each key once, and only keys that need no
+/// escape: they are names of this program's own.
 pub struct ObjectWriter<'a> {
     out: &'a mut String,
     first: bool,
@@ -21,14 +24,25 @@ impl<'a> ObjectWriter<'a> {
             self.out.push(',');
         }
         self.first = false;
-        write_string(key, self.out);
-        self.out.push(':');
+        debug_assert!(is_plain(key), "the key {key:?} needs an escape");
+        self.out.push('"');
+        self.out.push_str(key);
+        self.out.push_str("\":");
     }
 
     /// A string.
     pub fn string(&mut self, key: &str, text: &str) {
         self.key(key);
         write_string(text, self.out);
+    }
+
+    /// A string that `value` prints, such as an id, a time or a number, in which nothing needs an escape.
+    pub fn plain(&mut self, key: &str, value: impl Display) {
+        self.key(key);
+        let from = self.out.len();
+        // A String takes whatever is printed.
+        let _ = write!(self.out, "\"{value}\"");
+        debug_assert!(is_plain(&self.out[from + 1..self.out.len() - 1]), "what {key} prints needs an escape");
     }
 
     /// A string, or nothing at all.
@@ -57,9 +71,16 @@ impl<'a> ObjectWriter<'a> {
         self.out.push_str(json);
     }
 
+    /// JSON that `write` appends.
+    pub fn print(&mut self, key: &str, write: impl FnOnce(&mut String)) {
+        self.key(key);
+        write(self.out);
+    }
+
     /// A number that prints as JSON does.
     pub fn number(&mut self, key: &str, number: u64) {
-        self.raw(key, &number.to_string());
+        self.key(key);
+        let _ = write!(self.out, "{number}");
     }
 
     /// An object that is there already.

@@ -60,7 +60,7 @@ impl Stream {
         let body = format!(
             r#"{{"taskFamily":"f","taskType":"t","description":"d","tenant":"system","status":"{status}","metadata":{metadata}}}"#
         );
-        self.push(0, EventData::Created(Box::new(parse_create(body.as_bytes()).unwrap())))
+        self.push(0, EventData::Created(Arc::new(parse_create(body.as_bytes()).unwrap())))
     }
 
     fn update(&mut self, patch: &str) -> (Recorded, OasisMessage) {

@@ -77,7 +77,7 @@ fn stored(ledger: LedgerId) -> (Recorded, Stored) {
             traceparent: None,
             idempotency: None,
         },
-        data: EventData::Created(Box::new(parse_create(body.as_bytes()).unwrap())),
+        data: EventData::Created(Arc::new(parse_create(body.as_bytes()).unwrap())),
     };
     let after = Arc::new(evolve(None, &event).unwrap());
     let recorded = Recorded::print(event, ledger);
