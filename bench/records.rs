@@ -36,7 +36,7 @@ pub(crate) fn sample_record() -> String {
         tenant: create.tenant.clone(),
         recorded_at: now,
         origin: origin(id),
-        data: EventData::Created(Box::new(create)),
+        data: EventData::Created(Arc::new(create)),
     };
     Recorded::print(event, LedgerId(Uuid::nil())).body.to_string()
 }
@@ -96,7 +96,7 @@ impl Plan {
         let create = &self.creates[usize::try_from(number).unwrap_or(0) % self.creates.len()];
         let is_open = create.status != Some(Status::Cancelled);
         let data = match version {
-            1 => EventData::Created(Box::new(create.clone())),
+            1 => EventData::Created(Arc::new(create.clone())),
             10 if is_open && number.is_multiple_of(5) => EventData::Completed(completing.clone()),
             _ => EventData::Updated(updating.clone()),
         };

@@ -79,6 +79,8 @@ async fn it_works_says_where_and_stops_when_told() {
     })
     .await;
     assert_eq!(assert_stream_is_the_log(&endpoints.postgres, &endpoints.nats).await.len(), 2);
+    // A list waits for the read table; a read of one task need not.
+    assert_eq!(service.get("/vtid/list").await.expect(200).body["count"], 1);
     // The database is the caller's, as its owner.
     let mut connection = PgConnection::connect(&endpoints.postgres).await.unwrap();
     let rows: i64 =

@@ -76,15 +76,6 @@ impl Follower {
         Ok(Some(batch))
     }
 
-    /// What the writer has handed over since, up to `max` entries, without waiting; maybe none.
-    pub fn at_hand(&mut self, max: usize) -> Vec<Arc<Entry>> {
-        let batch = self.log.shared.tail.after(self.cursor, max).unwrap_or_default();
-        if let Some(last) = batch.last() {
-            self.cursor = Cursor::at(&last.recorded.event);
-        }
-        batch
-    }
-
     fn handed_over(&self) -> Option<Vec<Arc<Entry>>> {
         self.log.shared.tail.after(self.cursor, BATCH_EVENTS as usize)
     }

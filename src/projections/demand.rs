@@ -1,9 +1,9 @@
 //! Readers who wait make the projector hurry.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// How many readers wait for the projector: cheap to clone.
 #[derive(Debug, Clone)]
@@ -25,12 +25,12 @@ impl Demand {
         Waiting(self)
     }
 
-    /// Returns when somebody waits, or after `patience`.
-    pub(super) async fn within(&self, patience: Duration) {
+    /// Returns when somebody waits, or at `deadline`.
+    pub(super) async fn until(&self, deadline: Instant) {
         let mut waiting = self.0.subscribe();
         let somebody_waits = waiting.wait_for(|waiting| *waiting > 0);
         // A time-out is the usual end: nobody was in a hurry.
-        let _ = tokio::time::timeout(patience, somebody_waits).await;
+        let _ = tokio::time::timeout_at(deadline, somebody_waits).await;
     }
 }
 

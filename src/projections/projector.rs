@@ -10,28 +10,28 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::demand::Demand;
+use super::losses::confirm_and_hold;
 use super::machine::{CursorMachine, Input, MAX_BATCH, Output};
+use super::own::connected;
 use super::rebuild::mend_if_needed;
 use super::status::ProjectorStatus;
 use super::tasks::{ProjectionError, REVISION, progress};
 use super::write::{ApplyReply, Changes, apply, is_refusal};
 use crate::domain::cursor::Cursor;
 use crate::log::EventLog;
-use crate::log::connect::connect;
 use crate::log::entry::Entry;
 use crate::log::folder::Folder;
-use crate::log::follow::Follower;
-use crate::log::hold::{Hold, Losses, read_losses};
+use crate::log::follow::{BATCH_EVENTS, Follower};
+use crate::log::hold::{Losses, read_losses};
 use crate::log::read::{ReadError, read_after};
-use crate::log::turn::Turn;
 
 /// Longer than anything here takes; after it, an apply's outcome is unknown.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the cursor is looked at while nothing happens.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
-/// So long further events are waited for before a small batch is applied, unless a reader waits: a transaction costs
-/// the database more than several rows.
-const LINGER: Duration = Duration::from_millis(20);
+/// So long after a batch the next one is read, unless a reader waits or there is a whole one: a transaction costs the
+/// database more than several rows.
+const GATHER: Duration = Duration::from_millis(20);
 /// States remembered between batches: some MiB, 100 MiB were each as large as can be.
 const MAX_STATES: usize = 2048;
 /// How often a rebuild that is due is looked for.
@@ -94,6 +94,10 @@ struct Shell<'a> {
     connection: Option<PgConnection>,
     follower: Follower,
     folder: Folder,
+    /// The events after this cursor, read while those before were applied.
+    ahead: Option<(Cursor, Vec<Arc<Entry>>)>,
+    /// Before this, only a reader that waits has the next batch read.
+    gather_until: Option<Instant>,
     /// What was read and is not yet applied.
     batch: Vec<Arc<Entry>>,
     /// The losses that had been accepted before the cursor was last loaded.
@@ -112,6 +116,8 @@ impl<'a> Shell<'a> {
             connection: None,
             follower: log.follow(Cursor::Start),
             folder: Folder::new(log.pool().clone(), MAX_STATES),
+            ahead: None,
+            gather_until: None,
             batch: Vec::new(),
             losses: Losses::default(),
         }
@@ -154,6 +160,7 @@ impl<'a> Shell<'a> {
             Output::Forget => {
                 self.folder.forget();
                 self.batch.clear();
+                self.ahead = None;
                 return None;
             }
             Output::Load => self.load().await,
@@ -167,34 +174,18 @@ impl<'a> Shell<'a> {
         })
     }
 
-    /// Runs `work` on the projector's own connection, which is dropped whenever it fails or does not answer: what
-    /// it was doing is then the server's to end.
-    async fn connected<T, E: From<sqlx::Error>>(
-        &mut self,
-        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
-    ) -> Result<T, E> {
-        let attempt = async {
-            let mut connection = match self.connection.take() {
-                Some(connection) => connection,
-                None => connect(self.options).await?,
-            };
-            let done = work(&mut connection).await?;
-            self.connection = Some(connection);
-            Ok(done)
-        };
-        timeout(ANSWER_TIMEOUT, attempt).await.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()))
-    }
-
     async fn load(&mut self) -> Input {
         let loading = async |connection: &mut PgConnection| {
             // First: what is found in the log afterwards was not given up by these.
             let losses = read_losses(connection).await?;
             Ok::<_, ProjectionError>((losses, progress(connection).await?))
         };
-        let loaded = self.connected(loading).await.map(|(losses, progress)| {
-            self.losses = losses;
-            progress
-        });
+        let loaded = connected(&mut self.connection, self.options, ANSWER_TIMEOUT, loading).await.map(
+            |(losses, progress)| {
+                self.losses = losses;
+                progress
+            },
+        );
         match loaded {
             Ok(progress) if progress.newest_revision() > REVISION => {
                 Input::Superseded { revision: progress.newest_revision(), cursor: progress.cursor }
@@ -235,17 +226,23 @@ impl<'a> Shell<'a> {
                 ));
             }
         }
+        if let Some((from, batch)) = self.ahead.take()
+            && from == after
+            && max_events == MAX_BATCH
+        {
+            return Ok(Some(batch));
+        }
+        if let Some(deadline) = self.gather_until.take() {
+            self.demand.until(deadline).await;
+        }
         if self.follower.cursor() != after {
             self.follower = self.log.follow(after);
         }
         let mut batch = self.follower.next_within(IDLE_AFTER).await?;
-        let max = usize::try_from(max_events).unwrap_or(usize::MAX);
         if let Some(batch) = &mut batch {
-            if batch.len() < max {
-                self.demand.within(LINGER).await;
-                batch.extend(self.follower.at_hand(max - batch.len()));
-            }
-            batch.truncate(max);
+            batch.truncate(usize::try_from(max_events).unwrap_or(usize::MAX));
+            let whole = batch.len() == BATCH_EVENTS as usize;
+            self.gather_until = (!whole).then(|| Instant::now() + GATHER);
         }
         Ok(batch)
     }
@@ -256,8 +253,14 @@ impl<'a> Shell<'a> {
             Ok(transitions) => Changes::of(transitions),
             Err(error) => return unreadable(error),
         };
-        let applied = self.connected(async |connection| apply(connection, from, to, &changes).await);
-        match applied.await {
+        let applying = async |connection: &mut PgConnection| apply(connection, from, to, &changes).await;
+        let whole = batch.len() == BATCH_EVENTS as usize;
+        let (applied, ahead) = tokio::join!(
+            connected(&mut self.connection, self.options, ANSWER_TIMEOUT, applying),
+            read_ahead(&mut self.follower, to, whole)
+        );
+        self.ahead = ahead;
+        match applied {
             Ok(ApplyReply::Moved) => Input::Applied,
             Ok(ApplyReply::CursorElsewhere | ApplyReply::Superseded) => Input::LostRace,
             Ok(ApplyReply::NotInLog) => Input::OtherPast(to),
@@ -278,6 +281,16 @@ impl<'a> Shell<'a> {
     }
 }
 
+/// The events after `to`, if the batch up to there was a `whole` one: there are more, and the database can read while it
+/// writes. What can't be read is found again in its turn.
+async fn read_ahead(follower: &mut Follower, to: Cursor, whole: bool) -> Option<(Cursor, Vec<Arc<Entry>>)> {
+    if !whole || follower.cursor() != to {
+        return None;
+    }
+    let batch = follower.next_within(Duration::ZERO).await.ok()??;
+    Some((to, batch))
+}
+
 fn unreadable(error: ReadError) -> Input {
     match error {
         ReadError::OtherPast { position, id } => Input::OtherPast(Cursor::At { position, id }),
@@ -287,24 +300,4 @@ fn unreadable(error: ReadError) -> Input {
         ReadError::Damaged(position) => Input::Unreadable { position, reason: error.to_string() },
         ReadError::Database(error) => Input::Failed { reason: error.to_string() },
     }
-}
-
-/// Sets the hold, if the log, looked at while nothing can be appended, does not hold the event at `cursor`, and that was
-/// not given up since `known` losses had been.
-async fn confirm_and_hold(
-    options: &PgConnectOptions,
-    cursor: Cursor,
-    known: Losses,
-) -> Result<(), sqlx::Error> {
-    let mut turn =
-        Turn::open(connect(&options.clone().options([("synchronous_commit", "on")])).await?).await?;
-    if turn.has_lost(cursor, known).await? {
-        let position = cursor.position();
-        let reason = format!("the log does not hold the event that was at position {position}");
-        tracing::error!(reason, "the ledger lost history: nothing is written until an operator decides");
-        turn.hold(&Hold::at(position, reason)).await?;
-    } else {
-        turn.end().await?;
-    }
-    Ok(())
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::machine::Generation;
@@ -13,13 +14,16 @@ use crate::domain::position::Position;
 use crate::log::EventLog;
 use crate::log::entry::{Entry, Transition};
 use crate::log::folder::Folder;
-use crate::log::follow::Follower;
+use crate::log::follow::{BATCH_EVENTS, Follower};
 use crate::log::hold::{Losses, read_losses};
 use crate::log::lookup::cursor_at;
 use crate::log::read::ReadError;
 
 /// States of tasks kept between batches.
 const MAX_STATES: usize = 4096;
+/// So long after a batch the next one is read, unless there is a whole one: many messages at once cost NATS, and whoever
+/// listens to it, little more than a few.
+const GATHER: Duration = Duration::from_millis(5);
 /// The pause after the database did not answer.
 const RETRY: Duration = Duration::from_secs(1);
 /// The pause before a record that could not be read is tried again.
@@ -113,9 +117,16 @@ impl Reader {
 
     /// Reads until the log's past is another one, or nobody listens.
     async fn run(mut self, events: &mpsc::Sender<FeedEvent>) {
+        let mut gather = None;
         loop {
+            if let Some(deadline) = gather.take() {
+                tokio::time::sleep_until(deadline).await;
+            }
             let event = match self.next().await {
-                Ok(ready) => FeedEvent::Entries(ready),
+                Ok(ready) => {
+                    gather = (ready.len() < BATCH_EVENTS as usize).then(|| Instant::now() + GATHER);
+                    FeedEvent::Entries(ready)
+                }
                 Err(ReadError::Database(error)) => {
                     tracing::warn!(%error, "the relay can't read the log");
                     tokio::time::sleep(RETRY).await;

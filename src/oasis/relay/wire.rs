@@ -3,7 +3,7 @@
 //! A reply's subject is `<inbox>.<kind>.<generation>.<position>`, so that every answer says what it answers.
 
 use async_nats::jetstream::ErrorCode;
-use async_nats::{Client, HeaderMap, Message, PublishError, Subscriber};
+use async_nats::{Client, HeaderMap, HeaderName, Message, PublishError, Subscriber};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -58,9 +58,12 @@ impl Wire {
         let message = OasisMessage::new(self.ledger, recorded, &ready.transition);
         let mut headers = HeaderMap::new();
         for (name, value) in message.headers {
-            headers.insert(name, value);
+            headers.insert(HeaderName::from_static(name), value);
         }
-        headers.insert(EXPECTED_LAST_SEQUENCE, position.get().saturating_sub(1).to_string());
+        headers.insert(
+            HeaderName::from_static(EXPECTED_LAST_SEQUENCE),
+            position.get().saturating_sub(1).to_string(),
+        );
         let reply = self.reply(PUBLISH, generation, position);
         self.client.publish_with_reply_and_headers(message.subject, reply, headers, message.body.into()).await
     }

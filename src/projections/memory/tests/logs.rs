@@ -43,7 +43,7 @@ pub(super) fn next(log: &[Arc<Entry>], id: u128, task: u8) -> Arc<Entry> {
         EventData::Updated(PatchTask { assigned_to: assignee, ..PatchTask::default() })
     } else {
         let body = br#"{"taskFamily":"f","taskType":"t","description":"d","tenant":"t"}"#;
-        EventData::Created(Box::new(parse_create(body).unwrap()))
+        EventData::Created(Arc::new(parse_create(body).unwrap()))
     };
     let event = Event {
         position: end(log).position().next(),
