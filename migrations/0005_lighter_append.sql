@@ -1,7 +1,7 @@
 -- What an append costs the database, most of which was not the insert itself.
 
 -- The record begins with what its columns say: as before, but one expression that the session keeps compiled, with nothing
--- in it that a search path could change (setting the path for each row took as long as the look itself). Not a CHECK: that
+-- in it that a search path could change, so that none has to be set for each row. Not a CHECK: that
 -- would be planned anew by every statement. The source ends at the first quote, and is a ledger's id, whichever, in its one
 -- spelling: what is no UUID at all is refused by its type.
 create or replace function ledger.check_record() returns trigger language plpgsql volatile as $$
