@@ -8,8 +8,8 @@ use tokio::time::timeout;
 
 use crate::log::connect::connect;
 
-/// Runs `work` on the projector's own connection, which is dropped whenever it fails or does not answer within `limit`: what it was doing
-/// is then the server's to end.
+/// Runs `work` on the projector's own connection, which is dropped whenever it fails or does not answer within `limit`:
+/// what it was doing is then the server's to end.
 pub(super) async fn connected<T, E: From<sqlx::Error>>(
     own: &mut Option<PgConnection>,
     options: &PgConnectOptions,

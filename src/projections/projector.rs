@@ -282,12 +282,12 @@ impl<'a> Shell<'a> {
 }
 
 /// The events after `to`, if the batch up to there was a `whole` one: there are more, and the database can read while it
-/// writes. What can't be read is found again in its turn.
+/// writes. What can't be read, or not while the batch is applied, is read again in its turn.
 async fn read_ahead(follower: &mut Follower, to: Cursor, whole: bool) -> Option<(Cursor, Vec<Arc<Entry>>)> {
     if !whole || follower.cursor() != to {
         return None;
     }
-    let batch = follower.next_within(Duration::ZERO).await.ok()??;
+    let batch = timeout(ANSWER_TIMEOUT, follower.next_within(Duration::ZERO)).await.ok()?.ok()??;
     Some((to, batch))
 }
 
