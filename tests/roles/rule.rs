@@ -218,6 +218,10 @@ async fn a_record_says_what_its_columns_say() {
         // The ledger's id is anybody's, but no more than an id: not the beginning of another record.
         (Uuid::nil().to_string(), r#"x","type":"vtid-updated","source":"y""#.to_owned()),
         (Uuid::nil().to_string(), r#"x","type":"vtid-updated","was":"yyy"#.to_owned()),
+        // An id in its one spelling, of a ledger.
+        (Uuid::nil().to_string(), Uuid::nil().braced().to_string()),
+        (Uuid::nil().to_string(), Uuid::nil().simple().to_string()),
+        ("/vtid-ledger/".to_owned(), "/ctid-ledger/".to_owned()),
     ];
     let is_refused = async |writer: &mut PgConnection, way, lie: &dyn Fn(&mut String)| {
         let mut transaction = writer.begin().await.unwrap();
