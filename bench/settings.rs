@@ -77,7 +77,7 @@ impl Settings {
     /// How many events the growing log has whenever it is measured: ten times as many each time.
     pub(crate) fn stages(&self) -> Vec<u64> {
         let divisors: &[u64] = if self.scale == Scale::Quick { &[10, 1] } else { &[100, 10, 1] };
-        std::iter::once(0).chain(divisors.iter().map(|divisor| self.events / divisor)).collect()
+        divisors.iter().map(|divisor| self.events / divisor).collect()
     }
 
     /// Tasks of the largest log.

@@ -1,5 +1,6 @@
 //! The lines that need a large log: one ledger that grows tenfold from stage to stage, first by creates up to a tenth of
-//! its events, then by patches of those tasks.
+//! its events, then by patches of those tasks; and beside it an empty one, of its own, so that what is measured on that one
+//! is not among the events of the next stage.
 
 mod large;
 mod level;
@@ -24,7 +25,7 @@ pub(crate) const NAMES: [&str; 5] = ["growth", "list", "rebuild", "large", "star
 
 /// For relay and projector to catch up with a seed.
 const PATIENCE: Duration = Duration::from_mins(40);
-/// On an empty ledger, so that there is something to read.
+/// On a nearly empty ledger, so that there is something to read.
 const FIRST_TASKS: u64 = 8_000;
 /// What an event takes on disk at most: in PostgreSQL and NATS together, with some room.
 const EVENT_BYTES: u64 = 3_500;
@@ -42,8 +43,12 @@ pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<(), Be
 /// Stage by stage.
 async fn stages(bench: &Bench, report: &mut Report, levels: &mut Levels) -> Result<(), BenchError> {
     room(bench.servers.folder(), bench.settings.events)?;
-    let mut ledger = bench.servers.ledger("grown").await?;
     bench.yardstick.fresh().await?;
+    if bench.settings.wants("growth") {
+        let outcome = empty(bench, levels).await;
+        report.settle("growth", outcome)?;
+    }
+    let mut ledger = bench.servers.ledger("grown").await?;
     let (tasks, events) = (bench.settings.tasks(), bench.settings.events);
     let wants = |name: &str| bench.settings.wants(name);
     let (wants_large, wants_tasks) = (wants("large") || wants("start"), wants("list") || wants("rebuild"));
@@ -72,6 +77,17 @@ async fn stages(bench: &Bench, report: &mut Report, levels: &mut Levels) -> Resu
     ledger.end(&bench.servers).await
 }
 
+/// Measures creates without any event before them, then reads of the first few tasks: each on a ledger of its own.
+async fn empty(bench: &Bench, levels: &mut Levels) -> Result<(), BenchError> {
+    eprintln!("\n== no events");
+    let stand = grow(bench, levels, bench.servers.ledger("empty").await?, 0).await?;
+    level::creates(bench, &stand, levels).await?;
+    stand.end(&bench.servers).await?;
+    let stand = grow(bench, levels, bench.servers.ledger("first").await?, FIRST_TASKS).await?;
+    level::reads(bench, &stand, levels).await?;
+    stand.end(&bench.servers).await
+}
+
 /// Seeds, and measures what needs the program running.
 async fn at_stage(
     bench: &Bench,
@@ -82,13 +98,10 @@ async fn at_stage(
 ) -> Result<Ledger, BenchError> {
     eprintln!("\n== {stage} events");
     let is_growth = bench.settings.wants("growth");
-    let mut stand = grow(bench, levels, ledger, stage).await?;
+    let stand = grow(bench, levels, ledger, stage).await?;
     if is_growth {
         let outcome = level::creates(bench, &stand, levels).await;
         report.settle("growth", outcome)?;
-    }
-    if is_growth && stage == 0 {
-        stand = grow(bench, levels, stand.stop().await?, FIRST_TASKS).await?;
     }
     if is_growth {
         let outcome = level::reads(bench, &stand, levels).await;
@@ -101,7 +114,7 @@ async fn at_stage(
     stand.stop().await
 }
 
-/// Brings the log to so many events, unless it has as many already, and starts the program.
+/// Brings the log to so many events and starts the program.
 async fn grow(bench: &Bench, levels: &mut Levels, ledger: Ledger, events: u64) -> Result<Stand, BenchError> {
     let mut seeder = Seeder::open(&ledger).await?;
     let before = seeder.head();
@@ -125,7 +138,8 @@ async fn grow(bench: &Bench, levels: &mut Levels, ledger: Ledger, events: u64) -
 
 /// First creates what is missing of the tasks, then patches all of them, over and over.
 async fn patches(bench: &Bench, seeder: &mut Seeder, events: u64) -> Result<(), BenchError> {
-    let missing = bench.settings.tasks().saturating_sub(seeder.head());
+    let seeded: u64 = seeder.seeded().await?.iter().map(|tasks| tasks.count).sum();
+    let missing = bench.settings.tasks().saturating_sub(seeded);
     seeder.create(missing.min(events.saturating_sub(seeder.head()))).await?;
     let ranges: Vec<Tasks> = seeder.seeded().await?;
     for version in 2..=MAX_VERSION {

@@ -18,7 +18,7 @@ use crate::telemetry;
 
 /// Runs a command on a runtime of its own; an error is told on standard error, with its causes.
 pub fn run<E: std::error::Error>(command: impl Future<Output = Result<(), E>>) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
@@ -26,6 +26,18 @@ pub fn run<E: std::error::Error>(command: impl Future<Output = Result<(), E>>) -
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
+}
+
+/// One thread fewer than there are cores, unless `TOKIO_WORKER_THREADS` says otherwise: a create wakes several tasks one
+/// after another, and to wake one on another core costs more than most of them do. PostgreSQL and NATS have work for the
+/// core that is left.
+fn runtime() -> std::io::Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if std::env::var_os("TOKIO_WORKER_THREADS").is_none() {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        builder.worker_threads(cores.saturating_sub(1).max(1));
+    }
+    builder.enable_all().build()
 }
 
 /// When this returns, or unwinds, nothing runs any more, and the log is written.

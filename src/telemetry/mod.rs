@@ -6,8 +6,9 @@
 
 mod json;
 
-use std::io::{self, BufWriter, IsTerminal};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
@@ -46,6 +47,9 @@ const LINES_WAITING_MAX: usize = 8 * 1024;
 /// Bytes that are written at once, about.
 const WRITE_BYTES: usize = 64 * 1024;
 
+/// How long lines wait for others after some were written: to wake the thread for each costs more than the line.
+const GATHER: Duration = Duration::from_millis(10);
+
 /// The thread that writes, while there is one.
 static WRITING: Mutex<Option<WorkerGuard>> = Mutex::new(None);
 
@@ -79,7 +83,22 @@ fn writer() -> (NonBlocking, WorkerGuard) {
         .lossy(false)
         .buffered_lines_limit(LINES_WAITING_MAX)
         .thread_name("log")
-        .finish(standard_error)
+        .finish(Gathering(standard_error))
+}
+
+/// Pauses after it has written out what it had.
+struct Gathering<W>(W);
+
+impl<W: Write> Write for Gathering<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let written = self.0.flush();
+        std::thread::sleep(GATHER);
+        written
+    }
 }
 
 /// Has all lines written when it is dropped, within a second or so; nothing may be logged after it.
