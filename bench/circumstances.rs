@@ -36,7 +36,7 @@ impl Circumstances {
             (
                 "PostgreSQL",
                 format!(
-                    "{version}, fsync={fsync}, synchronous_commit={commit}, shared_buffers={buffers}, its defaults"
+                    "{version}, fsync={fsync}, synchronous_commit={commit}, shared_buffers={buffers}, its defaults but for min_wal_size=1GB, filled beforehand"
                 ),
             ),
             ("NATS", nats),

@@ -14,7 +14,8 @@ use crate::{BenchError, records};
 const NOTES: &str = "Each figure is the median of its rounds; in a round ledger and yardstick take turns on the same \
 PostgreSQL. The load generators (`wrk`, `pgbench`, and for the OASIS line clients within the benchmark's own process) \
 share the cores with what they measure. The ledger is the release binary as `serve` runs it: log at info into a file, \
-projector with all its indexes, relay and JetStream; the servers have their default settings. A run with any answer \
+projector with all its indexes, relay and JetStream; the servers have their default settings, and PostgreSQL the files \
+         of its write-ahead log, as after some hours. A run with any answer \
 other than 200, or whose log grew by less than was answered, counts as failed. `pgbench` runs with `-M prepared` and \
 `synchronous_commit=on`; its insert is one row with an event's record as its body, under a primary key, a transaction each. \
 Seeded logs are written by `COPY` past the ledger, then `VACUUM (ANALYZE)` and `CHECKPOINT`; relay and projector have \

@@ -29,12 +29,28 @@ impl Servers {
         options.max_connections = 200;
         // So that a long statement of the ledger can be read whole.
         options.settings.push(("track_activity_query_size".to_owned(), "8192".to_owned()));
+        options.settings.push(("min_wal_size".to_owned(), "1GB".to_owned()));
         options.remove_on_drop = true;
         let postgres = PostgresServer::start(&options).await?;
         let service = postgres.service_login().await?;
         let servers = Self { postgres, service, folder };
         servers.fresh_database("yardstick").await?;
+        servers.fill_log().await?;
         Ok(servers)
+    }
+
+    /// Makes the files of PostgreSQL's write-ahead log, as many as it keeps: a server that has run for a while has them,
+    /// and to make one in the midst of a run holds up every commit for as long as that takes.
+    async fn fill_log(&self) -> Result<(), BenchError> {
+        let mut connection = PgConnection::connect(&self.yardstick_url()).await?;
+        for statement in [
+            "create table fill as select repeat(md5(n::text), 30) as text from generate_series(1, 1200000) n",
+            "drop table fill",
+            "checkpoint",
+        ] {
+            sqlx::raw_sql(statement).execute(&mut connection).await?;
+        }
+        Ok(connection.close().await?)
     }
 
     /// An empty database, in place of any other of this name; the owner's address.
