@@ -138,8 +138,8 @@ async fn grow(bench: &Bench, levels: &mut Levels, ledger: Ledger, events: u64) -
 
 /// First creates what is missing of the tasks, then patches all of them, over and over.
 async fn patches(bench: &Bench, seeder: &mut Seeder, events: u64) -> Result<(), BenchError> {
-    let seeded: u64 = seeder.seeded().await?.iter().map(|tasks| tasks.count).sum();
-    let missing = bench.settings.tasks().saturating_sub(seeded);
+    let there: u64 = seeder.seeded().await?.iter().map(|tasks| tasks.count).sum();
+    let missing = bench.settings.tasks().saturating_sub(there);
     seeder.create(missing.min(events.saturating_sub(seeder.head()))).await?;
     let ranges: Vec<Tasks> = seeder.seeded().await?;
     for version in 2..=MAX_VERSION {
