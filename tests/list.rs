@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
+use crate::support::eventually;
 use crate::support::service::{Answer, Service, platform, some_task};
 
 fn vtids(answer: &Answer) -> Vec<String> {
@@ -245,4 +246,30 @@ async fn a_read_sees_every_write_that_was_acknowledged_before() {
         }
     }))
     .await;
+}
+
+/// Lists by one filter and by several go by connections of two kinds.
+#[tokio::test]
+async fn reads_keep_to_their_number_of_connections() {
+    let platform = platform().await;
+    let service = platform.serve_with(&["--read-connections", "2"]).await;
+    create_many(&service, 1).await;
+    let open = async || -> i64 {
+        sqlx::query_scalar(
+            r#"select count(*) from pg_stat_activity
+            where datname = current_database() and query like '%from "VtidLedger" where true%'
+                and pid <> pg_backend_pid()"#,
+        )
+        .fetch_one(&mut platform.connection().await)
+        .await
+        .unwrap()
+    };
+    for queries in [["tenant=acme"; 6], ["tenant=acme&status=pending"; 6], ["tenant=acme"; 6]] {
+        let service = &service;
+        let lists = queries.map(|query| async move { service.get(&format!("/vtid/list?{query}")).await });
+        join_all(lists).await.into_iter().for_each(|answer| drop(answer.expect(200)));
+        // A session that was given up ends by itself, a little later.
+        eventually("two sessions at most are left", async || (1..=2).contains(&open().await).then_some(()))
+            .await;
+    }
 }

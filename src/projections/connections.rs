@@ -1,7 +1,7 @@
 //! The connections that reads of the read table go through. The driver's own pool asks the server whether it is there
 //! before and after every use, which is two round trips more than a read needs.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sqlx::PgConnection;
@@ -23,8 +23,57 @@ pub struct ReadConnections {
 struct Shared {
     options: PgConnectOptions,
     permits: Semaphore,
-    /// The last used comes last.
-    idle: Mutex<Vec<(Instant, PgConnection)>>,
+    idle: Mutex<Idle>,
+}
+
+/// How `PostgreSQL` plans the statements of a connection, which it parses once either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Planning {
+    /// As it likes: after some uses once for all values.
+    Once,
+    /// Each time, for the values at hand.
+    EachTime,
+}
+
+/// The connections that nobody uses; the last used comes last.
+#[derive(Default)]
+struct Idle {
+    once: Vec<(Instant, PgConnection)>,
+    each_time: Vec<(Instant, PgConnection)>,
+}
+
+impl Idle {
+    fn of(&mut self, planning: Planning) -> &mut Vec<(Instant, PgConnection)> {
+        match planning {
+            Planning::Once => &mut self.once,
+            Planning::EachTime => &mut self.each_time,
+        }
+    }
+
+    /// One that was used lately.
+    fn take(&mut self, planning: Planning) -> Option<PgConnection> {
+        let idle = self.of(planning);
+        let (since, connection) = idle.pop()?;
+        if since.elapsed() < IDLE_MAX {
+            return Some(connection);
+        }
+        // The others are older.
+        idle.clear();
+        None
+    }
+
+    /// Gives up those used longest ago, until there are no more than `most`.
+    fn shrink(&mut self, most: usize) {
+        while self.once.len() + self.each_time.len() > most {
+            let since = |idle: &Vec<(Instant, _)>| idle.first().map(|(since, _)| *since);
+            let oldest = match (since(&self.once), since(&self.each_time)) {
+                (Some(once), Some(each_time)) if each_time < once => Planning::EachTime,
+                (None, _) => Planning::EachTime,
+                _ => Planning::Once,
+            };
+            self.of(oldest).remove(0);
+        }
+    }
 }
 
 /// A connection in use. Unless it is given back it is closed: a read that failed or was given up on may have left
@@ -33,6 +82,7 @@ pub(super) struct Lent<'a> {
     pub(super) connection: PgConnection,
     /// It was used before, and may have broken since.
     pub(super) used_before: bool,
+    planning: Planning,
     shared: &'a Shared,
     _permit: SemaphorePermit<'a>,
 }
@@ -49,30 +99,42 @@ impl ReadConnections {
     ///
     /// # Errors
     /// Whatever the driver says.
-    pub(super) async fn lend(&self) -> Result<Lent<'_>, sqlx::Error> {
+    pub(super) async fn lend(&self, planning: Planning) -> Result<Lent<'_>, sqlx::Error> {
         let shared = &*self.shared;
         // Never closed.
         let permit = shared.permits.acquire().await.map_err(|_| sqlx::Error::PoolClosed)?;
-        let idle = shared.take_idle();
+        let idle = shared.take_idle(planning);
         let used_before = idle.is_some();
         let connection = match idle {
             Some(connection) => connection,
-            None => connect(&shared.options).await?,
+            None => shared.connect(planning).await?,
         };
-        Ok(Lent { connection, used_before, shared, _permit: permit })
+        Ok(Lent { connection, used_before, planning, shared, _permit: permit })
     }
 }
 
 impl Shared {
-    fn take_idle(&self) -> Option<PgConnection> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let (since, connection) = idle.pop()?;
-        if since.elapsed() < IDLE_MAX {
-            return Some(connection);
+    fn idle(&self) -> MutexGuard<'_, Idle> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where there is none of this kind a new one is made, so that one of the other kind may have to go.
+    fn take_idle(&self, planning: Planning) -> Option<PgConnection> {
+        let mut idle = self.idle();
+        let taken = idle.take(planning);
+        if taken.is_none() {
+            idle.shrink(self.permits.available_permits());
         }
-        // The others are older.
-        idle.clear();
-        None
+        taken
+    }
+
+    async fn connect(&self, planning: Planning) -> Result<PgConnection, sqlx::Error> {
+        match planning {
+            Planning::Once => connect(&self.options).await,
+            Planning::EachTime => {
+                connect(&self.options.clone().options([("plan_cache_mode", "force_custom_plan")])).await
+            }
+        }
     }
 }
 
@@ -82,14 +144,13 @@ impl Lent<'_> {
     /// # Errors
     /// Whatever the driver says.
     pub(super) async fn renew(&mut self) -> Result<(), sqlx::Error> {
-        self.connection = connect(&self.shared.options).await?;
+        self.connection = self.shared.connect(self.planning).await?;
         self.used_before = false;
         Ok(())
     }
 
     /// For the next read; nothing is under way on it.
     pub(super) fn give_back(self) {
-        let mut idle = self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.push((Instant::now(), self.connection));
+        self.shared.idle().of(self.planning).push((Instant::now(), self.connection));
     }
 }

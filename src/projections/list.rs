@@ -37,7 +37,7 @@ pub(super) async fn read_page(
     let mut position = None;
     while page.wants(wanted) {
         let left = wanted - page.count();
-        let after = page.tasks.last().map(PageCursor::after).or(query.cursor);
+        let after = page.after().or(query.cursor);
         let before = page.count();
         let shown = read_chunk(&mut transaction, query, after, left.min(CHUNK), &mut page).await?;
         position.get_or_insert(shown);
@@ -52,41 +52,51 @@ pub(super) async fn read_page(
 /// A page as it fills.
 #[derive(Default)]
 struct Filling {
-    tasks: Vec<Task>,
-    bytes: usize,
+    /// The rows in JSON, with commas between them.
+    rows: String,
+    /// Where in `rows` each row ends, and where the page after it begins.
+    ends: Vec<(usize, PageCursor)>,
     /// A row did not fit any more.
     full: bool,
-    scratch: String,
 }
 
 impl Filling {
     fn count(&self) -> u16 {
         // Invariant: never more than 1001 rows.
-        u16::try_from(self.tasks.len()).unwrap_or(u16::MAX)
+        u16::try_from(self.ends.len()).unwrap_or(u16::MAX)
     }
 
     fn wants(&self, rows: u16) -> bool {
         !self.full && self.count() < rows
     }
 
-    fn push(&mut self, task: Task) {
+    fn after(&self) -> Option<PageCursor> {
+        self.ends.last().map(|(_, after)| *after)
+    }
+
+    fn push(&mut self, task: &Task) {
         if self.full {
             return;
         }
-        self.scratch.clear();
-        write_row(&task, &mut self.scratch);
-        self.bytes += self.scratch.len() + 1;
-        self.full = self.bytes > MAX_BYTES && !self.tasks.is_empty();
-        if !self.full {
-            self.tasks.push(task);
+        let end = self.rows.len();
+        if end > 0 {
+            self.rows.push(',');
+        }
+        write_row(task, &mut self.rows);
+        if self.rows.len() > MAX_BYTES && !self.ends.is_empty() {
+            self.rows.truncate(end);
+            self.full = true;
+        } else {
+            self.ends.push((self.rows.len(), PageCursor::after(task)));
         }
     }
 
     fn finish(mut self, limit: u16) -> Page {
         let more = self.full || self.count() > limit;
-        self.tasks.truncate(usize::from(limit));
-        let next = self.tasks.last().filter(|_| more).map(PageCursor::after);
-        Page { tasks: self.tasks, next }
+        self.ends.truncate(usize::from(limit));
+        self.rows.truncate(self.ends.last().map_or(0, |(end, _)| *end));
+        let next = self.after().filter(|_| more);
+        Page { count: self.count(), rows: self.rows, next }
     }
 }
 
@@ -98,13 +108,10 @@ async fn read_chunk(
     page: &mut Filling,
 ) -> Result<Position, ReadFailure> {
     let mut statement = statement(&query.filters, after, rows);
-    // With several filters the best index depends on their values, so they are planned with them; a plan for one
-    // filter is always its index.
-    let plan_once = count(&query.filters) <= 1;
-    let fetched: Vec<PgRow> = statement.build().persistent(plan_once).fetch_all(connection).await?;
+    let fetched: Vec<PgRow> = statement.build().fetch_all(connection).await?;
     for row in &fetched {
-        if row.try_get::<Option<String>, _>("vtid")?.is_some() {
-            page.push(TaskRow::from_row(row)?.task()?);
+        if row.try_get::<Option<&str>, _>("vtid")?.is_some() {
+            page.push(&TaskRow::from_row(row)?.task()?);
         }
     }
     let position: i64 = match fetched.first() {
@@ -113,21 +120,6 @@ async fn read_chunk(
         None => 0,
     };
     Ok(Position::from_i64(position))
-}
-
-fn count(filters: &Filters) -> usize {
-    let Filters { family, kind, status, tenant, assigned_to, parent } = filters;
-    [
-        family.is_some(),
-        kind.is_some(),
-        status.is_some(),
-        tenant.is_some(),
-        assigned_to.is_some(),
-        parent.is_some(),
-    ]
-    .into_iter()
-    .filter(|given| *given)
-    .count()
 }
 
 /// At least one row, so that the position is told even where there is none to show. The constant limit within is
@@ -156,7 +148,7 @@ fn statement(filters: &Filters, after: Option<PageCursor>, rows: u16) -> QueryBu
         None => {}
     }
     // Both are newest first; each has the order of the indexes that are to serve it.
-    let filtered = count(filters) > 0;
+    let filtered = filters.count() > 0;
     if let Some(after) = after {
         let position = after.created_position.to_i64();
         if filtered {

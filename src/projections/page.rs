@@ -29,6 +29,22 @@ pub struct Filters {
 }
 
 impl Filters {
+    /// How many are given.
+    pub(super) fn count(&self) -> usize {
+        let Self { family, kind, status, tenant, assigned_to, parent } = self;
+        [
+            family.is_some(),
+            kind.is_some(),
+            status.is_some(),
+            tenant.is_some(),
+            assigned_to.is_some(),
+            parent.is_some(),
+        ]
+        .into_iter()
+        .filter(|given| *given)
+        .count()
+    }
+
     /// Each filter's name and value.
     fn texts(&self) -> [(&'static str, Option<String>); 6] {
         [

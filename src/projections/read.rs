@@ -9,7 +9,7 @@ use sqlx::{FromRow, PgConnection, Row};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-use super::connections::ReadConnections;
+use super::connections::{Planning, ReadConnections};
 use super::demand::Demand;
 use super::list::read_page;
 use super::memory::TaskMemory;
@@ -45,8 +45,10 @@ pub struct Shown<T> {
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Page {
-    /// Newest first.
-    pub tasks: Vec<Task>,
+    /// How many rows it has.
+    pub count: u16,
+    /// The rows in JSON, newest first, with commas between them.
+    pub rows: String,
     /// Where the next page begins; none when this one is the last.
     pub next: Option<PageCursor>,
 }
@@ -175,7 +177,7 @@ impl Reader {
 
     /// Asks once; again by a new connection, where the one at hand turns out to have broken since it was last used.
     async fn ask<Q: Question>(&self, question: &Q) -> Result<Shown<Q::Answer>, ReadFailure> {
-        let mut lent = self.connections.lend().await?;
+        let mut lent = self.connections.lend(question.planning()).await?;
         let mut answer = question.ask(&mut lent.connection).await;
         if lent.used_before && matches!(answer, Err(ReadFailure::Unavailable(_))) {
             lent.renew().await?;
@@ -225,6 +227,11 @@ trait Question: Sync {
         connection: &mut PgConnection,
     ) -> impl Future<Output = Result<Shown<Self::Answer>, ReadFailure>> + Send;
 
+    /// How its statements are planned.
+    fn planning(&self) -> Planning {
+        Planning::Once
+    }
+
     /// The memory that may know the answer, if one may.
     fn memory(&self) -> Option<&TaskMemory> {
         None
@@ -267,6 +274,11 @@ impl Question for ListQuery {
 
     async fn ask(&self, connection: &mut PgConnection) -> Result<Shown<Page>, ReadFailure> {
         read_page(connection, self).await
+    }
+
+    /// With several filters the best index depends on their values; a plan for one filter is always its index.
+    fn planning(&self) -> Planning {
+        if self.filters.count() > 1 { Planning::EachTime } else { Planning::Once }
     }
 }
 
