@@ -87,6 +87,14 @@ faults! {
     LossAccepted,
     /// The operator makes the stream anew.
     Rebuilt,
+    /// A caller who got no answer, or none that says what became of it, asks again under the same key.
+    AskedAgain,
+    /// A request is answered as the first one under its key was.
+    Replayed,
+    /// The log lost what an auditor had read.
+    AuditorBeganAgain,
+    /// An auditor's own fold is the read table.
+    TableAudited,
 }
 
 impl Fault {

@@ -80,6 +80,10 @@ impl LogModel {
         self.at(position).map(|row| row.event().id)
     }
 
+    pub(super) fn holds_event(&self, id: Uuid) -> bool {
+        self.rows.iter().any(|row| row.event().id == id)
+    }
+
     pub(super) fn holds(&self, cursor: Cursor) -> bool {
         cursor.id() == self.id_at(cursor.position())
     }

@@ -90,14 +90,29 @@ impl Promises {
         self.open.len()
     }
 
-    /// The process ends without having answered.
-    pub(super) fn crashed(&mut self, who: Who) {
+    /// The process ends without having answered these.
+    pub(super) fn crashed(&mut self, who: Who) -> Vec<Ticket> {
         let asked = &mut self.asked;
-        self.open.retain(|ticket| {
+        let waits = |ticket: &mut Ticket| {
             let asked = &mut asked[place(*ticket)];
             asked.crashed |= asked.who == who;
-            !asked.crashed
-        });
+            asked.crashed
+        };
+        self.open.extract_if(.., waits).collect()
+    }
+
+    /// What was acknowledged stands in the log, unless it was lost.
+    pub(super) fn kept(&self, log: &LogModel) -> Promise {
+        for (asked, ticket) in self.asked.iter().zip(1_u64..) {
+            let told = matches!(asked.told, Some(Told::Accepted));
+            if told && asked.events.is_empty() && asked.lost.is_none() {
+                return Err(format!("request {ticket} was acknowledged, and has no event"));
+            }
+            if let Some(id) = asked.events.iter().find(|id| !log.holds_event(**id)) {
+                return Err(format!("event {id} of request {ticket} is gone from the log"));
+            }
+        }
+        Ok(())
     }
 
     /// Rows have been added to the log.

@@ -19,7 +19,7 @@ impl World {
             8..=10 => {
                 self.fire(Fault::NatsAway);
                 self.nats_away_until = self.elapsed_ms + self.rng.u64(..1_500);
-                Self::everybody().try_for_each(|who| self.disconnect(who))?;
+                self.everybody().try_for_each(|who| self.disconnect(who))?;
             }
             11..=12 => self.lose_stream(3, Fault::StreamTailLost)?,
             13 => self.lose_stream(1_000, Fault::StreamStoreLost)?,
@@ -49,7 +49,8 @@ impl World {
         replica.projector = super::replica::Projector::default();
         replica.tail.clear();
         (replica.comparing, replica.compared, replica.delivered) = (None, false, None);
-        self.promises.crashed(who);
+        let unanswered = self.promises.crashed(who);
+        self.callers.unanswered(unanswered);
         self.start(who)
     }
 
@@ -72,7 +73,7 @@ impl World {
         self.cut_stream(messages - lost);
         self.say(|| format!("{lost} messages are lost"));
         if self.rng.u32(..4) > 0 {
-            Self::everybody().try_for_each(|who| self.disconnect(who))?;
+            self.everybody().try_for_each(|who| self.disconnect(who))?;
         }
         Ok(())
     }

@@ -1,9 +1,11 @@
-//! Writers, projectors and relays of two replicas together on one database and one stream, with every fault, by the
-//! hundred thousand seeds. The same seed gives the same run, to the step.
+//! Writers, projectors and relays of two or three replicas together on one database and one stream, with callers who ask
+//! again and an auditor who reads along, and with every fault, by the hundred thousand seeds. The same seed gives the same run, to the step.
 //!
 //! `SIMULATION_SEED=n` runs one seed alone and prints its steps; `SIMULATION_SEEDS=n` runs so many, from
 //! `SIMULATION_FROM=n` on.
 
+mod auditor;
+mod callers;
 mod counts;
 mod disasters;
 mod operator;
@@ -16,7 +18,7 @@ mod writer;
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use counts::Counts;
 use world::World;
@@ -81,7 +83,8 @@ fn everything_together() {
             }
         }
     }
-    println!("{seeds} seeds in {:?}", begun.elapsed());
+    let took = begun.elapsed();
+    println!("{seeds} seeds in {took:?}: {:.0} a second", Duration::from_secs(seeds).div_duration_f64(took));
     counts.each().for_each(|(fault, count)| println!("  {count:>9} {fault:?}"));
     for (fault, count) in counts.each() {
         assert!(count > 0, "{fault:?} never came to pass");

@@ -42,6 +42,7 @@ impl World {
         }
         if !self.over {
             self.check_rows()?;
+            self.promises.kept(&self.database.log)?;
         }
         let digest = self.digest();
         Ok((self.counts, digest))
@@ -54,6 +55,9 @@ impl World {
             return Ok(());
         }
         self.connect(who)?;
+        if self.rng.u32(..4) == 0 {
+            self.audit()?;
+        }
         match self.rng.u32(..64) {
             0..=5 => self.ask(who),
             6..=32 => {
@@ -75,7 +79,7 @@ impl World {
 
     fn calm_step(&mut self, steps: u32) -> Promise {
         self.begin_step(40);
-        for who in Self::everybody() {
+        for who in self.everybody() {
             self.connect(who)?;
             self.writer_goes_on(who)?;
             self.projector_goes_on(who)?;
@@ -85,6 +89,7 @@ impl World {
             self.tell_writer(who, Input::Tick, self.database.epoch)?;
         }
         self.late_append()?;
+        self.audit()?;
         if steps.is_multiple_of(8) && (self.needs_operator() || self.task.is_some()) {
             self.operate()?;
         }
@@ -111,6 +116,7 @@ impl World {
             && self.task.is_none()
             && log.hold.is_none()
             && self.database.cursor == head
+            && self.auditor.cursor() == head
             && self.stream_is_the_log()
     }
 

@@ -1,4 +1,4 @@
-//! Two replicas, each with writer, projector and relay, on one database and one stream. What happens next is the seed's
+//! Two or three replicas, each with writer, projector and relay, on one database and one stream. What happens next is the seed's
 //! to say.
 
 use std::collections::HashMap;
@@ -12,6 +12,8 @@ use vtid_ledger::domain::time::Timestamp;
 use vtid_ledger::log::entry::Entry;
 use vtid_ledger::writer::machine::{Input, Now};
 
+use super::auditor::Auditor;
+use super::callers::Callers;
 use super::counts::Counts;
 use super::operator::Task;
 use super::replica::Replica;
@@ -22,7 +24,7 @@ use crate::simulation::log_model::{LatestTime, LogModel};
 use crate::simulation::promises::{Promise, Promises};
 use crate::simulation::stream_model::{Lookup, StreamModel};
 
-const REPLICAS: usize = 2;
+const REPLICAS: std::ops::RangeInclusive<usize> = 2..=3;
 /// A second before a year ends.
 const WALL: i64 = 1_767_225_599_000;
 
@@ -37,6 +39,8 @@ pub(super) struct World {
     pub(super) stream_epoch: u32,
     pub(super) replicas: Vec<Replica>,
     pub(super) promises: Promises,
+    pub(super) callers: Callers,
+    pub(super) auditor: Auditor,
     /// Every event that ever stood in a log, by its id, with the one before it: what the stream's messages hold.
     pub(super) archive: HashMap<Uuid, (Arc<Entry>, Cursor)>,
     /// There is no right any more.
@@ -58,13 +62,16 @@ impl World {
         let mut rng = Rng::with_seed(seed);
         let lookup = if rng.bool() { Lookup::IdFirst } else { Lookup::SequenceFirst };
         let latest = LatestTime(Timestamp::MAX);
+        let replicas = rng.usize(REPLICAS);
         let mut world = Self {
             rng,
             database: Database::new(LogModel::new(6, Some(POISON)), latest),
             stream: StreamModel::new(lookup),
             stream_epoch: 0,
-            replicas: (0..REPLICAS).map(|_| Replica::new()).collect(),
+            replicas: (0..replicas).map(|_| Replica::new()).collect(),
             promises: Promises::default(),
+            callers: Callers::default(),
+            auditor: Auditor::new(),
             archive: HashMap::new(),
             over: false,
             task: None,
@@ -76,7 +83,7 @@ impl World {
             steps: 0,
             loud,
         };
-        (0..REPLICAS).for_each(|who| world.start(who).unwrap());
+        (0..replicas).for_each(|who| world.start(who).unwrap());
         world
     }
 
@@ -88,11 +95,11 @@ impl World {
     }
 
     pub(super) fn replica(&mut self) -> Who {
-        self.rng.usize(..REPLICAS)
+        self.rng.usize(..self.replicas.len())
     }
 
-    pub(super) fn everybody() -> std::ops::Range<Who> {
-        0..REPLICAS
+    pub(super) fn everybody(&self) -> std::ops::Range<Who> {
+        0..self.replicas.len()
     }
 
     /// One in `n`, as long as things go wrong.

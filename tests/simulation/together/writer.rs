@@ -24,9 +24,12 @@ impl World {
         for output in self.replicas[who].writer.tell(now, input)? {
             match output {
                 Output::Answer(ticket, answer) => {
-                    if answer == Err(WriteError::OutcomeUnknown) {
-                        self.fire(Fault::DeadlinePassed);
+                    match &answer {
+                        Err(WriteError::OutcomeUnknown) => self.fire(Fault::DeadlinePassed),
+                        Ok(accepted) if accepted.replayed => self.fire(Fault::Replayed),
+                        _ => {}
                     }
+                    self.callers.answered(ticket, &answer);
                     self.say(|| match &answer {
                         Ok(accepted) => format!(
                             "   {ticket}: {} v{} at {}{}",
@@ -57,7 +60,14 @@ impl World {
         let deadline_ms = self.elapsed_ms + self.rng.u64(60..1_500);
         let mut submitted = Vec::with_capacity(count);
         for _ in 0..count {
-            let (ask, key) = (self.some_ask(), self.some_key());
+            let (ask, key) = match self.callers.ask_again(&mut self.rng) {
+                Some(again) => {
+                    self.fire(Fault::AskedAgain);
+                    again
+                }
+                None => (self.some_ask(), self.some_key()),
+            };
+            self.callers.ask(ask, key);
             let command = command(self.promises.next_ticket(), ask, key);
             let ticket = self.promises.ask(who, &command, &self.database.log);
             self.say(|| format!("{ticket} asks writer {who}: {ask:?} {key:?}"));
