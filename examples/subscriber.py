@@ -50,7 +50,8 @@ def is_ours(message, sequence):
 
 
 async def wait_for_rebuild(js, sequence):
-    """Somebody else wrote into the stream. What comes after it is not handled before the ledger's own event is there."""
+    """Somebody else wrote into the stream, or NATS lost a message. What comes after is not handled before the ledger's own
+    event is there."""
     print(f"sequence {sequence} is not the ledger's event: waiting for a rebuild of the stream", file=sys.stderr)
     await js.delete_consumer(STREAM, DURABLE)
     while not is_ours(await message_at(js, sequence), sequence):
@@ -107,8 +108,10 @@ async def handle(js, path, state, messages):
     for message in messages:
         position = message.metadata.sequence.stream
         if position > state["position"]:
-            if not is_ours(message, position):
-                await wait_for_rebuild(js, position)
+            # All events are asked for, so none may be missing: a damaged message is not delivered, nor told of.
+            expected = state["position"] + 1
+            if position > expected or not is_ours(message, position):
+                await wait_for_rebuild(js, expected)
                 return False
             event = json.loads(message.data)
             print(position, event["event"], event["metadata"]["vtid"], event["status"], flush=True)

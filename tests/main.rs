@@ -6,6 +6,7 @@ mod bad_input;
 mod commands;
 mod connections_cut;
 mod create;
+mod damaged_store;
 mod dev;
 mod dev_crash;
 mod dev_servers;

@@ -107,6 +107,13 @@ impl TestNats {
         self.start().await;
     }
 
+    /// Stops the server for as long as its store is damaged.
+    pub(crate) async fn damage(&mut self, damage: impl FnOnce(&Path)) {
+        self.stop().await;
+        damage(&self.store());
+        self.start().await;
+    }
+
     fn store(&self) -> PathBuf {
         self.options.folder.join("jetstream")
     }
