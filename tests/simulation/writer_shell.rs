@@ -97,10 +97,15 @@ impl WriterShell {
             && matches!(self.under_way, Some(Output::OpenTurn { compare: true, .. }))
     }
 
+    /// Reaches the database, if it does not yet: which one it is connected to.
+    pub(super) fn connect(&mut self, database: &Database) -> Epoch {
+        *self.connection.get_or_insert(database.epoch)
+    }
+
     /// The database does what is under way, or something goes wrong with it.
     pub(super) fn serve(&mut self, who: Who, database: &mut Database, fate: Fate) -> Result<(), String> {
         let Some(operation) = self.under_way.take() else { return Ok(()) };
-        let epoch = *self.connection.get_or_insert(database.epoch);
+        let epoch = self.connect(database);
         let alive = epoch == database.epoch;
         let answers = alive && fate == Fate::Right;
         let input = match operation {

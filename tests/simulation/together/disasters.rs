@@ -49,6 +49,7 @@ impl World {
         replica.projector = super::replica::Projector::default();
         replica.tail.clear();
         (replica.comparing, replica.compared, replica.delivered) = (None, false, None);
+        replica.compared_with = None;
         let unanswered = self.promises.crashed(who);
         self.callers.unanswered(unanswered);
         self.start(who)

@@ -81,6 +81,8 @@ pub(super) struct Replica {
     pub(super) comparing: Option<Comparing>,
     /// The comparison is over, whatever came of it.
     pub(super) compared: bool,
+    /// The database to which the writer was connected when it last had stream and log compared.
+    pub(super) compared_with: Option<Epoch>,
     pub(super) delivered: Option<Coming>,
     pub(super) tail: Tail,
     pub(super) late_applies: Vec<super::projector::LateApply>,
@@ -99,6 +101,7 @@ impl Replica {
             skew_ms: 0,
             comparing: None,
             compared: false,
+            compared_with: None,
             delivered: None,
             tail: Tail::new(TAIL_BYTES),
             late_applies: Vec::new(),

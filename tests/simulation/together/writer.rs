@@ -127,6 +127,12 @@ impl World {
                 _ => {}
             }
         }
+        let blind = self.replicas[who].compared_with != Some(self.database.epoch);
+        if blind && self.database.log.len() > before {
+            return Err(
+                "a writer appends to a database that it has not had compared with the stream".to_owned()
+            );
+        }
         self.committed(before)?;
         if self.faulty(4) {
             self.fire(Fault::OutcomeLate);
@@ -180,6 +186,8 @@ impl World {
     /// The writer has its own relay compare stream and log.
     fn compare(&mut self, who: Who) -> Promise {
         let Some(comparing) = self.replicas[who].comparing else {
+            let connected = self.replicas[who].writer.connect(&self.database);
+            self.replicas[who].compared_with = Some(connected);
             let lost = self.loss();
             self.tell_relay(who, vtid_ledger::oasis::relay::machine::Input::Recheck)?;
             let asked = self.replicas[who].relay.relay.machine.generation();
