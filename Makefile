@@ -3,10 +3,10 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test simulate fuzz fuzz-requests lint fmt bench bench-full deps test-deps bench-deps bench-peers-deps
+.PHONY: help run test simulate mutate fuzz fuzz-requests lint fmt bench bench-full deps test-deps bench-deps bench-peers-deps
 
 # For `make simulate`
-SEEDS ?= 5000000
+SEEDS ?= 1000000
 
 # For `make fuzz`
 CASES ?= 10000
@@ -20,6 +20,7 @@ help:
 	@echo "make run        start the ledger with a private PostgreSQL and NATS (RUN_ARGS='...' are its arguments)"
 	@echo "make test       run all tests"
 	@echo "make simulate   run the protocol machines together, SEEDS=$(SEEDS) times, each with its own faults"
+	@echo "make mutate     break the protocol machines one way after the other, in a copy, and have the simulation find it"
 	@echo "make fuzz       have Schemathesis call the service from its own document, CASES=$(CASES) times at least"
 	@echo "make fuzz-requests  send right, odd and changed requests to the program and its parsers, REQUESTS=$(REQUESTS) of each kind"
 	@echo "make lint       check format and lints"
@@ -41,6 +42,10 @@ test: deps test-deps
 # Another first seed: SIMULATION_FROM=n. One seed alone, step by step: SIMULATION_SEED=n.
 simulate:
 	SIMULATION_SEEDS=$(SEEDS) cargo test --release --test client everything_together -- --nocapture
+
+# One mutation alone: ONLY='a word of its name'.
+mutate:
+	scripts/mutate-machines
 
 # The same calls again: SCHEMATHESIS_SEED=n, as it printed.
 fuzz: deps test-deps
