@@ -40,7 +40,9 @@ fn first_block(store: &Path) -> PathBuf {
 /// What the server keeps beside the messages, so as not to read them all when it starts.
 fn forget_indexes(store: &Path) {
     for end in [".idx", ".fss", "index.db"] {
-        files(store, end).iter().for_each(|file| fs::remove_file(file).unwrap());
+        for file in files(store, end) {
+            fs::remove_file(file).unwrap();
+        }
     }
 }
 
@@ -141,7 +143,9 @@ each_version! {
         |store| files(store, "meta.sum").iter().for_each(|file| flip_a_bit(file)),
     the_indexes_are_damaged_oldest the_indexes_are_damaged_current: |store| {
         for end in [".idx", ".fss", "index.db"] {
-            files(store, end).iter().for_each(|file| flip_a_bit(file));
+            for file in files(store, end) {
+                flip_a_bit(&file);
+            }
         }
     },
     the_stream_is_gone_oldest the_stream_is_gone_current: |store| {

@@ -20,7 +20,9 @@ impl Callers {
 
     /// Nobody will answer these any more.
     pub(super) fn unanswered(&mut self, tickets: Vec<Ticket>) {
-        tickets.into_iter().for_each(|ticket| self.repeat(ticket));
+        for ticket in tickets {
+            self.repeat(ticket);
+        }
     }
 
     /// Only a refusal and an acknowledgement say what became of it.
