@@ -1,0 +1,331 @@
+//! The checker objects by name to whatever can't be, and to nothing else.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use uuid::Uuid;
+use vtid_ledger::domain::event::{Event, EventData, IdSeed};
+use vtid_ledger::domain::evolve::evolve;
+use vtid_ledger::domain::numbering::Numbering;
+use vtid_ledger::domain::payload::{parse_create, parse_patch};
+use vtid_ledger::domain::position::{Position, Version};
+use vtid_ledger::domain::record::{LedgerId, Recorded};
+use vtid_ledger::domain::task::Task;
+use vtid_ledger::domain::time::Timestamp;
+use vtid_ledger::domain::vtid::Vtid;
+
+use super::checker::{Evidence, Message, Row, objections};
+use super::folded::row_of;
+use super::history::{Asked, Call, Moment, Seen, Told};
+use super::objection::Objection;
+use crate::support::commands::origin;
+use crate::support::service::some_task;
+
+/// A ledger without faults, on which one request after another is carried out, each taking 10 ms.
+struct Perfect {
+    evidence: Evidence,
+    tasks: BTreeMap<Vtid, Task>,
+    numbering: Numbering,
+    now: Moment,
+}
+
+const TAKES: Duration = Duration::from_millis(10);
+
+impl Perfect {
+    fn new() -> Self {
+        let (evidence, tasks) = (Evidence::default(), BTreeMap::new());
+        Self { evidence, tasks, numbering: Numbering::after(None), now: Moment::ZERO }
+    }
+
+    fn append(&mut self, request: &str, vtid: Vtid, time: i64, data: EventData) {
+        let before = self.tasks.remove(&vtid);
+        let position = self.evidence.log.len() as u64 + 1;
+        let recorded_at = Timestamp::from_millis(time);
+        let event = Event {
+            position: Position::new(position),
+            id: IdSeed(u128::from(position)).event_id(recorded_at, 1, 0),
+            vtid,
+            version: before.as_ref().map_or(Version::ZERO, |task| task.version).next(),
+            tenant: vtid_ledger::domain::text::Tenant::parse("system").unwrap(),
+            recorded_at,
+            origin: origin(request),
+            data,
+        };
+        let task = evolve(before, &event).unwrap();
+        let recorded = Recorded::print(event, LedgerId(Uuid::from_u128(1)));
+        let (version, shown) = (task.version.get(), row_of(&task));
+        self.evidence.table.insert(vtid.to_string(), Row { shown, version, position });
+        let record = Arc::clone(&recorded.body);
+        self.evidence.stream.push(Message { sequence: position, position, record });
+        self.evidence.log.push(recorded);
+        self.tasks.insert(vtid, task);
+    }
+
+    fn seen(&self, vtid: Vtid) -> Seen {
+        let position = self.evidence.log.len() as u64;
+        let row = &self.evidence.table[&vtid.to_string()];
+        Seen { position, version: row.version, row: row.shown.clone() }
+    }
+
+    fn call(&mut self, request: &str, asked: Asked, told: Told) {
+        let (sent, request) = (self.now, request.to_owned());
+        self.now += TAKES;
+        let answered = self.now;
+        self.now += TAKES;
+        let key = request.clone();
+        self.evidence.history.push(Call { request, key, asked, process: 1, sent, answered, told });
+    }
+
+    fn create(&mut self, request: &str) -> Vtid {
+        let time = 1_800_000_000_000 + i64::try_from(self.now.as_millis()).unwrap();
+        let vtid = self.numbering.give_out(Timestamp::from_millis(time));
+        let create = parse_create(some_task(request).as_bytes()).unwrap();
+        self.append(request, vtid, time, EventData::Created(Arc::new(create)));
+        let told = Told::Written { seen: self.seen(vtid), replayed: false };
+        self.call(request, Asked::Create { events: 1 }, told);
+        vtid
+    }
+
+    fn patch(&mut self, request: &str, vtid: Vtid, status: &str) {
+        let time = 1_800_000_000_000 + i64::try_from(self.now.as_millis()).unwrap();
+        let patch = parse_patch(json!({"status": status}).to_string().as_bytes()).unwrap();
+        self.append(request, vtid, time, EventData::Updated(patch));
+        let told = Told::Written { seen: self.seen(vtid), replayed: false };
+        self.call(request, Asked::Patch { vtid: vtid.to_string() }, told);
+    }
+
+    fn get(&mut self, request: &str, vtid: Vtid) {
+        let told = Told::Shown(self.seen(vtid));
+        self.call(request, Asked::Get { vtid: vtid.to_string(), at_least: 0 }, told);
+    }
+
+    fn refuse(&mut self, request: &str, vtid: Vtid, from: &str) {
+        let told = Told::Refused { status: 409, from: Some(from.to_owned()) };
+        self.call(request, Asked::Patch { vtid: vtid.to_string() }, told);
+    }
+}
+
+/// Positions: 1 and 2 two tasks, 3 and 4 patches of the first.
+fn perfect() -> Evidence {
+    let mut ledger = Perfect::new();
+    let first = ledger.create("create-1");
+    ledger.create("create-2");
+    ledger.patch("patch-3", first, "active");
+    ledger.get("get-a", first);
+    ledger.patch("patch-4", first, "blocked");
+    ledger.refuse("refused", first, "blocked");
+    ledger.get("get-b", first);
+    ledger.evidence
+}
+
+fn told_to<'a>(evidence: &'a mut Evidence, request: &str) -> &'a mut Call {
+    evidence.history.iter_mut().find(|call| call.request == request).unwrap()
+}
+
+fn shown<'a>(evidence: &'a mut Evidence, request: &str) -> &'a mut Seen {
+    match &mut told_to(evidence, request).told {
+        Told::Written { seen, .. } | Told::Shown(seen) => seen,
+        other => panic!("{request}: {other:?}"),
+    }
+}
+
+/// What is objected to, once the evidence is spoilt.
+fn after(spoil: impl FnOnce(&mut Evidence)) -> Vec<Objection> {
+    let mut evidence = perfect();
+    spoil(&mut evidence);
+    objections(&evidence)
+}
+
+fn only(objection: Objection, spoil: impl FnOnce(&mut Evidence)) {
+    assert_eq!(after(spoil), [objection]);
+}
+
+fn among(objection: &Objection, spoil: impl FnOnce(&mut Evidence)) {
+    let found = after(spoil);
+    assert!(found.contains(objection), "{objection} is not among {found:#?}");
+}
+
+/// The last event is gone, from the table and the stream as well.
+fn lose_the_last(evidence: &mut Evidence) {
+    evidence.log.pop();
+    evidence.stream.pop();
+    let third = shown(evidence, "patch-3").clone();
+    let row = Row { shown: third.row, version: third.version, position: third.position };
+    evidence.table.insert("VTID-2027-0001".to_owned(), row);
+}
+
+fn name(request: &str) -> String {
+    request.to_owned()
+}
+
+#[test]
+fn to_nothing_where_all_is_well() {
+    assert_eq!(after(|_| ()), []);
+    // Nor to what nobody can know.
+    assert_eq!(after(|evidence| told_to(evidence, "patch-4").told = Told::Unknown), []);
+    assert_eq!(after(|evidence| told_to(evidence, "get-b").told = Told::NotShown), []);
+}
+
+#[test]
+fn to_a_lost_write() {
+    among(&Objection::Lost(name("patch-4")), lose_the_last);
+    // Whoever got no answer may have lost it.
+    let unknown = after(|evidence| {
+        lose_the_last(evidence);
+        told_to(evidence, "patch-4").told = Told::Unknown;
+        evidence.history.retain(|call| call.request != "get-b" && call.request != "refused");
+    });
+    assert_eq!(unknown, []);
+}
+
+#[test]
+fn to_a_doubled_write() {
+    only(Objection::Doubled(name("patch-4")), |evidence| {
+        let mut again = evidence.log[3].event.clone();
+        again.position = Position::new(5);
+        again.version = Version::new(4);
+        let again = Recorded::print(again, LedgerId(Uuid::from_u128(1)));
+        let record = Arc::clone(&again.body);
+        evidence.stream.push(Message { sequence: 5, position: 5, record });
+        evidence.log.push(again);
+        let row = evidence.table.get_mut("VTID-2027-0001").unwrap();
+        (row.version, row.position) = (4, 5);
+        // It was told of the second, which hides nothing.
+        let seen = shown(evidence, "patch-4");
+        (seen.version, seen.position) = (4, 5);
+        evidence.history.retain(|call| call.request != "get-b");
+    });
+}
+
+#[test]
+fn to_half_a_write_and_to_one_that_was_refused() {
+    only(Objection::Halved(name("create-2")), |evidence| {
+        told_to(evidence, "create-2").asked = Asked::Create { events: 2 };
+    });
+    only(Objection::RefusedAndWritten(name("patch-4")), |evidence| {
+        told_to(evidence, "patch-4").told = Told::NotWritten;
+    });
+    among(&Objection::Unasked(4), |evidence| evidence.history.retain(|call| call.request != "patch-4"));
+    only(Objection::Failed(name("get-b"), name("500")), |evidence| {
+        told_to(evidence, "get-b").told = Told::Failed(name("500"));
+    });
+}
+
+#[test]
+fn to_reordered_writes() {
+    only(Objection::Reordered(name("patch-4"), name("patch-3")), |evidence| {
+        // 3 was sent when 4 had been answered.
+        let late = told_to(evidence, "get-b").answered;
+        let call = told_to(evidence, "patch-3");
+        (call.sent, call.answered) = (late, late + TAKES);
+        evidence.history.retain(|call| !call.request.starts_with("get"));
+        evidence.history.retain(|call| call.request != "refused");
+    });
+}
+
+#[test]
+fn to_a_wrong_answer() {
+    only(Objection::WrongAnswer(name("patch-4")), |evidence| shown(evidence, "patch-4").version = 4);
+    only(Objection::WrongAnswer(name("patch-4")), |evidence| {
+        shown(evidence, "patch-4").row["status"] = json!("active");
+    });
+    only(Objection::WrongAnswer(name("patch-4")), |evidence| {
+        let other = shown(evidence, "patch-3").clone();
+        *shown(evidence, "patch-4") = other;
+    });
+    only(Objection::WrongRefusal(name("refused")), |evidence| {
+        told_to(evidence, "refused").told = Told::Refused { status: 409, from: Some(name("active")) };
+    });
+}
+
+#[test]
+fn to_reads_that_no_order_explains() {
+    among(&Objection::StaleRead(name("get-b")), |evidence| {
+        let older = shown(evidence, "get-a").clone();
+        *shown(evidence, "get-b") = older;
+    });
+    only(Objection::StaleRead(name("get-b")), |evidence| {
+        told_to(evidence, "get-b").told = Told::Refused { status: 404, from: None };
+    });
+    among(&Objection::EarlyRead(name("get-a")), |evidence| {
+        let later = shown(evidence, "get-b").clone();
+        *shown(evidence, "get-a") = later;
+    });
+    only(Objection::WrongRead(name("get-b")), |evidence| {
+        shown(evidence, "get-b").row["status"] = json!("pending");
+    });
+    // Neither had to show the last write, which nobody had been told of.
+    only(Objection::ReadsWentBack(name("get-a"), name("get-b")), |evidence| {
+        let (newer, older) = (shown(evidence, "get-b").clone(), shown(evidence, "get-a").clone());
+        *shown(evidence, "get-a") = newer;
+        *shown(evidence, "get-b") = older;
+        told_to(evidence, "patch-4").sent = Moment::ZERO;
+        told_to(evidence, "patch-4").answered = Moment::from_secs(1);
+        told_to(evidence, "refused").sent = Moment::from_secs(2);
+    });
+}
+
+#[test]
+fn to_a_read_of_another_process_only_where_it_asked_for_a_position() {
+    let elsewhere = |at_least: u64| {
+        move |evidence: &mut Evidence| {
+            let older = shown(evidence, "get-a").clone();
+            *shown(evidence, "get-b") = older;
+            let vtid = "VTID-2027-0001".to_owned();
+            let call = told_to(evidence, "get-b");
+            (call.process, call.asked) = (2, Asked::Get { vtid, at_least });
+        }
+    };
+    assert_eq!(after(elsewhere(3)), []);
+    only(Objection::StaleRead(name("get-b")), elsewhere(4));
+}
+
+#[test]
+fn to_gaps() {
+    among(&Objection::Gap(2, 3), |evidence| drop(evidence.log.remove(1)));
+    among(&Objection::Number(name("VTID-2027-0001"), name("VTID-2027-0002")), |evidence| {
+        evidence.log.remove(0);
+    });
+    let found = after(|evidence| drop(evidence.log.remove(2)));
+    assert!(found.iter().any(|objection| matches!(objection, Objection::Misfit(4, _))), "{found:#?}");
+    among(&Objection::Time(2), |evidence| {
+        let mut event = evidence.log[1].event.clone();
+        event.recorded_at = Timestamp::from_millis(1_799_999_999_999);
+        evidence.log[1] = Recorded::print(event, LedgerId(Uuid::from_u128(1)));
+    });
+}
+
+#[test]
+fn to_a_stream_that_is_not_the_log() {
+    only(Objection::StreamLacks(2), |evidence| drop(evidence.stream.remove(1)));
+    only(Objection::StreamLacks(4), |evidence| drop(evidence.stream.pop()));
+    only(Objection::StreamDoubles(4), |evidence| {
+        let last = evidence.stream[3].clone();
+        evidence.stream.push(Message { sequence: 5, ..last });
+    });
+    among(&Objection::StreamReordered(2, 3), |evidence| {
+        evidence.stream.swap(1, 2);
+        evidence.stream[1].sequence = 2;
+        evidence.stream[2].sequence = 3;
+    });
+    only(Objection::StreamDiffers(3), |evidence| evidence.stream[2].record = "{}".into());
+    only(Objection::StreamDiffers(5), |evidence| {
+        let last = evidence.stream[3].clone();
+        evidence.stream.push(Message { sequence: 5, position: 5, ..last });
+    });
+}
+
+#[test]
+fn to_a_table_that_is_not_the_fold() {
+    let task = || "VTID-2027-0002".to_owned();
+    only(Objection::RowMissing(task()), |evidence| drop(evidence.table.remove(&task())));
+    only(Objection::RowDiffers(task()), |evidence| {
+        evidence.table.get_mut(&task()).unwrap().shown["status"] = json!("active");
+    });
+    only(Objection::RowUnknown(name("VTID-2027-0003")), |evidence| {
+        let row = evidence.table[&task()].clone();
+        evidence.table.insert(name("VTID-2027-0003"), row);
+    });
+}
