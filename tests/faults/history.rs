@@ -80,4 +80,9 @@ impl Call {
             _ => None,
         }
     }
+
+    /// Whether its caller does not have what it asked for, and is to try again.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.told, Told::NotWritten | Told::Unknown)
+    }
 }

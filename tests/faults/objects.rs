@@ -238,6 +238,9 @@ fn to_a_wrong_answer() {
     only(Objection::WrongRefusal(name("refused")), |evidence| {
         told_to(evidence, "refused").told = Told::Refused { status: 409, from: Some(name("active")) };
     });
+    only(Objection::WrongRefusal(name("refused")), |evidence| {
+        told_to(evidence, "refused").told = Told::Refused { status: 404, from: None };
+    });
 }
 
 #[test]

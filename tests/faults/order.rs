@@ -51,6 +51,10 @@ pub(crate) fn check(history: &[Call], written: &Written, folded: &Folded, found:
                     found.push(Objection::WrongRefusal(call.request.clone()));
                 }
             }
+            // It was acknowledged before anybody asked for it.
+            (Asked::Patch { .. }, Told::Refused { status: 404, .. }) => {
+                found.push(Objection::WrongRefusal(call.request.clone()));
+            }
             _ => {}
         }
     }

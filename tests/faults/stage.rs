@@ -1,0 +1,266 @@
+//! The servers and the process that are struck: a cluster, a NATS server and a network of their own.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use serde_json::json;
+use sqlx::{Connection, PgConnection};
+use tempfile::TempDir;
+use vtid_ledger::dev::{PostgresOptions, PostgresServer, ServiceLogin};
+
+use super::callers::{Scene, Target};
+use super::clock::FalseClock;
+use super::disk::SmallDisk;
+use super::flood::SERVED_AT_ONCE;
+use super::wire::Wire;
+use crate::support::probes::pid;
+use crate::support::service::{Ended, Service, program_on, run_program};
+use crate::support::{NatsFlavor, TestNats, eventually, folder, nats, program};
+
+/// A clock that is ahead by less is believed.
+const FOR_YEARS_S: u64 = 100_000_000;
+const DATABASE: &str = "ledger";
+/// Shorter than the defaults, so that a round is.
+const SETTINGS: [&str; 4] = ["--database-timeout-ms", "1000", "--write-deadline-ms", "2500"];
+/// Machines are noisy; what is promised is 5 s, and measured.
+const READY_PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a round needs beyond the servers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Needs {
+    /// A disk for the database that can be filled.
+    pub(crate) small_disk: bool,
+    /// A clock that can be set.
+    pub(crate) clock: bool,
+    /// The ledger believes its own clock, whatever the database's says.
+    pub(crate) trusts_its_clock: bool,
+    /// The ledger serves few requests at once.
+    pub(crate) few_requests: bool,
+}
+
+impl Needs {
+    /// What both need.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            small_disk: self.small_disk || other.small_disk,
+            clock: self.clock || other.clock,
+            trusts_its_clock: self.trusts_its_clock || other.trusts_its_clock,
+            few_requests: self.few_requests || other.few_requests,
+        }
+    }
+
+    /// Why this machine can't give it, where it can't.
+    pub(crate) fn missing(self) -> Option<String> {
+        let folder = folder();
+        let disk = self.small_disk.then(|| SmallDisk::mount(&folder.path().join("disk")).err()).flatten();
+        let clock = self.clock.then(|| FalseClock::make(folder.path()).err()).flatten();
+        disk.or(clock).map(|error| error.to_string())
+    }
+}
+
+/// All of it. Fields are dropped in this order: the process first, the disk last.
+pub(crate) struct Stage {
+    service: Option<Service>,
+    process: u32,
+    pub(crate) wire: Wire,
+    pub(crate) nats: TestNats,
+    postgres: Option<PostgresServer>,
+    postgres_options: PostgresOptions,
+    login: ServiceLogin,
+    clock: Option<FalseClock>,
+    arguments: Vec<String>,
+    _folder: TempDir,
+    disk: Option<SmallDisk>,
+}
+
+impl Stage {
+    /// Starts everything, and waits until it is ready.
+    pub(crate) async fn set(needs: Needs) -> Self {
+        let folder = folder();
+        let disk = needs.small_disk.then(|| SmallDisk::mount(&folder.path().join("disk")).unwrap());
+        let place: PathBuf = disk.as_ref().map_or(folder.path(), SmallDisk::path).join("postgres");
+        let mut postgres_options = PostgresOptions::new(place, program());
+        postgres_options.remove_on_drop = true;
+        if disk.is_some() {
+            postgres_options.settings = super::disk::settings();
+        }
+        let postgres = PostgresServer::start(&postgres_options).await.unwrap();
+        postgres.create_database(DATABASE).await.unwrap();
+        let login = postgres.service_login().await.unwrap();
+        vtid_ledger::database::migrate(&postgres.url(DATABASE)).await.unwrap();
+        let wire = Wire::start().await;
+        wire.lead_to(format!("127.0.0.1:{}", postgres.port()));
+        let mut arguments: Vec<String> = SETTINGS.map(str::to_owned).into();
+        if needs.trusts_its_clock {
+            arguments.extend(["--clock-ahead-max-s".to_owned(), FOR_YEARS_S.to_string()]);
+        }
+        if needs.few_requests {
+            arguments.extend(["--http-requests".to_owned(), SERVED_AT_ONCE.to_string()]);
+        }
+        let mut stage = Self {
+            service: None,
+            process: 0,
+            wire,
+            nats: nats(NatsFlavor::Current).await,
+            postgres: Some(postgres),
+            postgres_options,
+            login,
+            clock: needs.clock.then(|| FalseClock::make(folder.path()).unwrap()),
+            arguments,
+            _folder: folder,
+            disk,
+        };
+        stage.start_ledger();
+        stage.ready(Instant::now()).await;
+        stage
+    }
+
+    /// The owner's address, past the network.
+    pub(crate) fn database_url(&self) -> String {
+        self.postgres().url(DATABASE)
+    }
+
+    fn postgres(&self) -> &PostgresServer {
+        self.postgres.as_ref().expect("PostgreSQL was killed and not started again")
+    }
+
+    pub(crate) async fn owner(&self) -> PgConnection {
+        PgConnection::connect(&self.database_url()).await.unwrap()
+    }
+
+    pub(crate) fn service(&self) -> &Service {
+        self.service.as_ref().expect("the ledger was killed and not started again")
+    }
+
+    /// Where callers find the ledger.
+    pub(crate) fn target(&self) -> Target {
+        Target { base: self.service().base().to_owned(), process: self.process }
+    }
+
+    pub(crate) fn start_ledger(&mut self) {
+        let direct = self.postgres().service_url(&self.login, DATABASE);
+        let port = self.postgres().port();
+        let url = direct.replace(&format!("127.0.0.1:{port}"), self.wire.address());
+        let mut command = program_on(&url, &self.nats.url());
+        command.args(["serve", "--listen", "127.0.0.1:0"]).args(&self.arguments).stdout(Stdio::null());
+        if let Some(clock) = &self.clock {
+            clock.drive(&mut command);
+        }
+        self.service = Some(Service::start(command));
+        self.process += 1;
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill_ledger(&mut self, scene: &Scene) {
+        // Somebody else may get its port.
+        scene.retarget(None);
+        self.service.take().expect("it runs").kill();
+    }
+
+    /// SIGKILL of the postmaster, whose children end with it.
+    pub(crate) async fn kill_postgres(&mut self) {
+        let server = self.postgres.take().expect("it runs");
+        if server.is_running() {
+            kill(pid(server.pid()), Signal::SIGKILL).unwrap();
+        }
+        server.stop().await.unwrap();
+    }
+
+    /// Starts it again, and returns once it answers.
+    pub(crate) async fn start_postgres(&mut self) {
+        let server = PostgresServer::start(&self.postgres_options).await.unwrap();
+        self.wire.lead_to(format!("127.0.0.1:{}", server.port()));
+        self.postgres = Some(server);
+    }
+
+    pub(crate) fn disk(&self) -> &SmallDisk {
+        self.disk.as_ref().expect("the stage was set with one")
+    }
+
+    pub(crate) fn clock(&self) -> &FalseClock {
+        self.clock.as_ref().expect("the stage was set with one")
+    }
+
+    /// Gives the database's disk its room back, and starts the server again where it has given up meanwhile.
+    pub(crate) async fn empty_disk(&mut self) {
+        self.disk().empty();
+        if !self.postgres().is_running() {
+            self.kill_postgres().await;
+            self.start_postgres().await;
+        }
+    }
+
+    /// Whether `PostgreSQL` has logged so.
+    pub(crate) fn postgres_said(&self, what: &str) -> bool {
+        let log = std::fs::read(self.postgres_options.folder.join("server.log")).unwrap();
+        String::from_utf8_lossy(&log).contains(what)
+    }
+
+    /// Stops all servers, so that nothing is left of them.
+    pub(crate) async fn strike_the_set(mut self) {
+        drop(self.service.take());
+        if let Some(postgres) = self.postgres.take() {
+            postgres.stop().await.unwrap();
+        }
+    }
+
+    /// SIGSTOP or SIGCONT, to all of its processes.
+    pub(crate) fn signal_postgres(&self, signal: Signal) {
+        let postmaster = self.postgres().pid();
+        kill(pid(postmaster), signal).unwrap();
+        for child in children_of(postmaster) {
+            let sent = kill(pid(child), signal);
+            assert!(matches!(sent, Ok(()) | Err(Errno::ESRCH)), "{sent:?}");
+        }
+    }
+
+    /// A command of the program, as the operator would run it.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Ended {
+        let url = self.postgres().service_url(&self.login, DATABASE);
+        run_program(&url, &self.nats.url(), arguments).await
+    }
+
+    /// Waits until it is ready; gives how long after `begun` that was.
+    pub(crate) async fn ready(&self, begun: Instant) -> Duration {
+        while begun.elapsed() < READY_PATIENCE {
+            let service = self.service();
+            let ready = service.try_send(service.request(reqwest::Method::GET, "/readyz")).await;
+            if ready.is_some_and(|ready| ready.status == 200) {
+                return begun.elapsed();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("not ready after {READY_PATIENCE:?}: {:?}", self.service().get("/readyz").await);
+    }
+
+    /// Waits until nothing is wrong any more and every follower has every event.
+    pub(crate) async fn settled(&self) {
+        let mut last = json!(null);
+        eventually("nothing is degraded, and no follower behind", async || {
+            let service = self.service();
+            let ready = service.try_send(service.request(reqwest::Method::GET, "/readyz")).await?.body;
+            if ready["degraded"] != last {
+                last = ready["degraded"].clone();
+                println!("    degraded: {last}");
+            }
+            let followers = ready["followers"].as_array()?;
+            let whole = followers.iter().all(|follower| follower["lag_events"] == 0);
+            (whole && ready["degraded"] == json!([])).then_some(())
+        })
+        .await;
+    }
+}
+
+/// The processes that this one started.
+fn children_of(parent: u32) -> Vec<u32> {
+    let list = std::process::Command::new("ps").args(["-A", "-o", "ppid=,pid="]).output().unwrap();
+    let list = String::from_utf8(list.stdout).unwrap();
+    list.lines()
+        .filter_map(|line| line.trim().split_once(char::is_whitespace))
+        .filter(|(of, _)| *of == parent.to_string())
+        .map(|(_, child)| child.trim().parse().unwrap())
+        .collect()
+}
