@@ -60,6 +60,18 @@ impl Scene {
         self.acknowledged.load(Ordering::Relaxed)
     }
 
+    /// The highest position that anybody was told.
+    pub(crate) fn position(&self) -> u64 {
+        self.position.load(Ordering::Relaxed)
+    }
+
+    /// Whether a write that was sent since is acknowledged.
+    pub(crate) fn acknowledged_since(&self, since: Instant) -> bool {
+        let since = since.duration_since(self.begun);
+        let history = self.history.lock().unwrap();
+        history.iter().rev().any(|call| call.sent > since && call.acknowledged().is_some())
+    }
+
     /// Waits until so many further writes are acknowledged.
     pub(crate) async fn further(&self, count: usize) {
         let goal = self.acknowledged() + count;
@@ -273,7 +285,7 @@ impl Caller {
             68..71 => patch(json!({"status": "finished"})),
             71..74 => create(json!({"tenant": "Not a tenant"}), 1),
             _ => {
-                let newest = self.scene.position.load(Ordering::Relaxed);
+                let newest = self.scene.position();
                 let at_least = if self.random.bool() { newest } else { 0 };
                 let path = format!("/vtid/{vtid}");
                 let (asked, method) = (Asked::Get { vtid, at_least }, Method::GET);

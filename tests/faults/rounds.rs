@@ -1,5 +1,6 @@
 //! Which faults strike in which round, and one round from its beginning to the checker's word.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
@@ -52,6 +53,17 @@ fn pair(faults: &[Fault], random: &mut Rng) -> Vec<Fault> {
     both
 }
 
+/// How a round went.
+#[derive(Debug)]
+pub(crate) struct Struck {
+    /// How often each of its faults struck.
+    pub(crate) fired: Vec<usize>,
+    /// How long after the last cause's end `/readyz` was 200 and a write that was sent since acknowledged.
+    pub(crate) ready: Duration,
+    /// How long after it, or after what an operator had to do, nothing was degraded and each follower up to date.
+    pub(crate) whole: Duration,
+}
+
 impl Round {
     /// What it strikes, in words.
     pub(crate) fn name(&self) -> String {
@@ -65,22 +77,25 @@ impl Round {
         let mut stage = Stage::set(needs).await;
         let mut callers = Callers::start(stage.target(), CALLERS, self.seed);
         callers.scene.further(WARM_UP).await;
-        let (fired, recovered) = self.strike(&mut stage, &mut callers).await;
+        let struck = self.strike(&mut stage, &mut callers).await;
         callers.scene.further(AFTERWARDS).await;
+        let scene = Arc::clone(&callers.scene);
         let history = callers.stop().await;
-        stage.settled().await;
+        stage.whole_since(Instant::now(), &scene).await;
         let mut evidence = gather(&stage).await;
         evidence.history = history;
         let found = objections(&evidence);
         let acknowledged = evidence.history.iter().filter(|call| call.acknowledged().is_some()).count();
-        println!("    {acknowledged} writes acknowledged, ready again after {recovered:?}");
-        report.count(self, &fired, acknowledged, recovered, &found);
+        let Struck { ready, whole, .. } = &struck;
+        println!(
+            "    {acknowledged} writes acknowledged, ready again after {ready:.2?}, whole after {whole:.2?}"
+        );
+        report.count(self, &struck, acknowledged, &found);
         self.assert_nothing(&found, &stage);
         stage.strike_the_set().await;
     }
 
-    /// Gives how often each struck, and how long it took until the ledger was ready again.
-    async fn strike(&self, stage: &mut Stage, callers: &mut Callers) -> (Vec<usize>, Duration) {
+    async fn strike(&self, stage: &mut Stage, callers: &mut Callers) -> Struck {
         let mut random = Rng::with_seed(self.seed);
         let (mut fired, mut lasting) = (Vec::new(), Duration::ZERO);
         for fault in &self.faults {
@@ -95,14 +110,15 @@ impl Round {
         for fault in ending {
             ended = fault.end(stage, callers).await;
         }
-        let mut recovered = stage.ready(ended).await;
+        let ready = stage.ready_since(ended, &callers.scene).await;
         for fault in &self.faults {
             fault.has_struck(stage, callers).await;
-            fault.operate(stage).await;
-            // A cut comes when there is something to cut.
-            recovered = recovered.max(stage.ready(Instant::now()).await);
+            if fault.operate(stage).await {
+                ended = Instant::now();
+            }
         }
-        (fired, recovered)
+        let whole = stage.whole_since(ended, &callers.scene).await;
+        Struck { fired, ready, whole }
     }
 
     fn assert_nothing(&self, found: &[Objection], stage: &Stage) {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 use vtid_ledger::dev::{PostgresOptions, PostgresServer, ServiceLogin};
@@ -25,8 +25,6 @@ const FOR_YEARS_S: u64 = 100_000_000;
 const DATABASE: &str = "ledger";
 /// Shorter than the defaults, so that a round is.
 const SETTINGS: [&str; 4] = ["--database-timeout-ms", "1000", "--write-deadline-ms", "2500"];
-/// Machines are noisy; what is promised is 5 s, and measured.
-const READY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a round needs beyond the servers.
 #[derive(Clone, Copy, Debug, Default)]
@@ -114,7 +112,7 @@ impl Stage {
             disk,
         };
         stage.start_ledger();
-        stage.ready(Instant::now()).await;
+        stage.ready().await;
         stage
     }
 
@@ -223,34 +221,43 @@ impl Stage {
         run_program(&url, &self.nats.url(), arguments).await
     }
 
-    /// Waits until it is ready; gives how long after `begun` that was.
-    pub(crate) async fn ready(&self, begun: Instant) -> Duration {
-        while begun.elapsed() < READY_PATIENCE {
-            let service = self.service();
-            let ready = service.try_send(service.request(reqwest::Method::GET, "/readyz")).await;
-            if ready.is_some_and(|ready| ready.status == 200) {
-                return begun.elapsed();
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        panic!("not ready after {READY_PATIENCE:?}: {:?}", self.service().get("/readyz").await);
+    /// What `/readyz` says, if it is 200.
+    async fn readiness(&self) -> Option<Value> {
+        let service = self.service();
+        let ready = service.try_send(service.request(reqwest::Method::GET, "/readyz")).await?;
+        (ready.status == 200).then_some(ready.body)
     }
 
-    /// Waits until nothing is wrong any more and every follower has every event.
-    pub(crate) async fn settled(&self) {
-        let mut last = json!(null);
+    /// Waits until it is ready.
+    async fn ready(&self) {
+        eventually("the ledger is ready", async || self.readiness().await).await;
+    }
+
+    /// Waits until it is ready and has acknowledged a write that was sent after `since`; gives how long after that was.
+    pub(crate) async fn ready_since(&self, since: Instant, scene: &Scene) -> Duration {
+        eventually("the ledger is ready, and takes writes", async || {
+            let is_ready = self.readiness().await.is_some();
+            (is_ready && scene.acknowledged_since(since)).then(|| since.elapsed())
+        })
+        .await
+    }
+
+    /// Waits until nothing is degraded, and every follower has what was acknowledged before `since`; gives how long after
+    /// that was.
+    pub(crate) async fn whole_since(&self, since: Instant, scene: &Scene) -> Duration {
+        let position = scene.position();
+        let mut last = json!([]);
         eventually("nothing is degraded, and no follower behind", async || {
-            let service = self.service();
-            let ready = service.try_send(service.request(reqwest::Method::GET, "/readyz")).await?.body;
+            let ready = self.readiness().await?;
             if ready["degraded"] != last {
                 last = ready["degraded"].clone();
                 println!("    degraded: {last}");
             }
             let followers = ready["followers"].as_array()?;
-            let whole = followers.iter().all(|follower| follower["lag_events"] == 0);
-            (whole && ready["degraded"] == json!([])).then_some(())
+            let caught_up = followers.iter().all(|follower| follower["position"].as_u64() >= Some(position));
+            (caught_up && last == json!([])).then(|| since.elapsed())
         })
-        .await;
+        .await
     }
 }
 

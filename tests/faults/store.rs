@@ -79,13 +79,13 @@ fn block_of(folder: &Path) -> Option<PathBuf> {
 }
 
 /// The operator asks what is wrong, is told, and has the stream made anew from the ledger. Where NATS itself has dropped
-/// what was damaged, the ledger has put it back, and nothing is wrong.
-pub(crate) async fn check_and_rebuild(stage: &Stage, must_differ: bool) {
+/// what was damaged, the ledger has put it back, and nothing is wrong. Tells whether it had to be made anew.
+pub(crate) async fn check_and_rebuild(stage: &Stage, must_differ: bool) -> bool {
     let checked = stage.run(&["oasis", "check"]).await;
     println!("    oasis check: {}", checked.out.trim_end().replace('\n', "; "));
     assert!(!(must_differ && checked.success), "check names nothing: {checked:?}");
     if checked.success {
-        return;
+        return false;
     }
     let rebuilt = eventually("the stream is made anew", async || {
         let rebuilt = stage.run(&["oasis", "rebuild"]).await;
@@ -93,4 +93,5 @@ pub(crate) async fn check_and_rebuild(stage: &Stage, must_differ: bool) {
     })
     .await;
     println!("    oasis rebuild: {}", rebuilt.out.lines().next().unwrap_or_default());
+    true
 }

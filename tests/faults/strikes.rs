@@ -197,12 +197,12 @@ impl Fault {
         }
     }
 
-    /// What the operator does by the documented command, where the design asks for one.
-    pub(crate) async fn operate(self, stage: &Stage) {
+    /// What the operator does by the documented command, where the design asks for one; tells whether it does.
+    pub(crate) async fn operate(self, stage: &Stage) -> bool {
         match self {
             Self::MessageRemoved | Self::ForeignMessage => store::check_and_rebuild(stage, true).await,
             Self::MessageDamaged => store::check_and_rebuild(stage, false).await,
-            _ => {}
+            _ => false,
         }
     }
 }
