@@ -92,9 +92,14 @@ impl TestNats {
         self.stop().await;
     }
 
-    /// Further settings, from the next start on.
-    pub(crate) fn configure(&mut self, extra_config: &str) {
-        extra_config.clone_into(&mut self.options.extra_config);
+    /// Starts the server again with room for so many bytes of streams; for as many as there are, with none.
+    pub(crate) async fn limit_store(&mut self, bytes: Option<u64>) {
+        self.stop().await;
+        let store = self.store();
+        // Said again, the settings replace what they said before.
+        let limit = |bytes| format!("jetstream {{ store_dir: {store:?}, max_file_store: {bytes} }}");
+        self.options.extra_config = bytes.map_or(String::new(), limit);
+        self.start().await;
     }
 
     /// How a server is started on the same store, on another port: nobody finds it but who started it.
