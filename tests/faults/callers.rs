@@ -182,6 +182,7 @@ impl Callers {
 }
 
 /// What a caller is about to ask.
+#[derive(Clone)]
 struct Request {
     asked: Asked,
     method: Method,
@@ -247,7 +248,11 @@ impl Caller {
         if matches!(request.asked, Asked::Get { .. }) {
             return;
         }
-        let again = self.send(request, key, TRIES).await;
+        let mut again = request.clone();
+        if self.random.bool() {
+            again.body = again.body.replacen('{', r#"{"assignedTo":"somebody else","#, 1);
+        }
+        let again = self.send(&again, key, TRIES).await;
         again.into_iter().for_each(|call| self.scene.keep(call));
     }
 

@@ -105,7 +105,7 @@ fn nothing_is_unasked(history: &[Call], written: &Written, found: &mut Vec<Objec
 }
 
 /// However often a write was tried with its key, it is in the log once; and a replay's answer is that of the first.
-fn each_key_is_written_once(history: &[Call], written: &Written, found: &mut Vec<Objection>) {
+pub(super) fn each_key_is_written_once(history: &[Call], written: &Written, found: &mut Vec<Objection>) {
     let mut tries: BTreeMap<&str, Vec<&Call>> = BTreeMap::new();
     for call in history.iter().filter(|call| call.events() > 0) {
         tries.entry(&call.key).or_default().push(call);

@@ -16,7 +16,7 @@ use vtid_ledger::domain::task::Task;
 use vtid_ledger::domain::time::Timestamp;
 use vtid_ledger::domain::vtid::Vtid;
 
-use super::checker::{Evidence, Message, Row, objections};
+use super::checker::{Evidence, Message, Row, Written, each_key_is_written_once, objections};
 use super::folded::row_of;
 use super::history::{Asked, Call, Moment, Seen, Told};
 use super::objection::Objection;
@@ -197,6 +197,37 @@ fn to_a_doubled_write() {
         (seen.version, seen.position) = (4, 5);
         evidence.history.retain(|call| call.request != "get-b");
     });
+}
+
+#[test]
+fn to_a_key_that_was_written_twice() {
+    let of_keys = |spoil: fn(&mut Evidence)| {
+        let mut evidence = perfect();
+        spoil(&mut evidence);
+        let mut found = Vec::new();
+        let mut written = Written::new();
+        for recorded in &evidence.log {
+            written.entry(recorded.event.origin.request_id.as_str()).or_default().push(recorded);
+        }
+        each_key_is_written_once(&evidence.history, &written, &mut found);
+        found
+    };
+    assert_eq!(of_keys(|_| ()), []);
+    let doubled = of_keys(|evidence| {
+        told_to(evidence, "patch-4").key = name("patch-3");
+        told_to(evidence, "patch-3").told = Told::Unknown;
+    });
+    assert_eq!(doubled, [Objection::Doubled(name("patch-3"))]);
+    // A replay that is told of another write than the first.
+    let wrong = of_keys(|evidence| {
+        let seen = shown(evidence, "create-2").clone();
+        let first = told_to(evidence, "patch-3").clone();
+        let told = Told::Written { seen, replayed: true };
+        evidence.history.push(Call { request: name("patch-3.1"), told, ..first });
+    });
+    assert_eq!(wrong, [Objection::WrongAnswer(name("patch-3"))]);
+    let lost = of_keys(|evidence| lose_the_last(evidence));
+    assert_eq!(lost, [Objection::Lost(name("patch-4"))]);
 }
 
 #[test]

@@ -41,7 +41,12 @@ pub(crate) fn check(history: &[Call], written: &Written, folded: &Folded, found:
     writes_follow_what_was_answered(history, written, &acknowledged, found);
     for call in history {
         match (&call.asked, &call.told) {
-            (_, Told::Written { seen, .. }) => answer_is_of_the_log(call, seen, written, folded, found),
+            (_, Told::Written { seen, replayed }) => {
+                if *replayed && written.contains_key(&*call.request) {
+                    found.push(Objection::WrongAnswer(call.request.clone()));
+                }
+                answer_is_of_the_log(call, seen, written, folded, found);
+            }
             (Asked::Patch { vtid }, Told::Refused { from: Some(from), .. }) => {
                 let known = acknowledged.before(call.sent).map_or(0, |(position, _)| position);
                 let since = folded.at(vtid, known).map_or(0, |state| state.version);

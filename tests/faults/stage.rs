@@ -9,7 +9,9 @@ use nix::sys::signal::{Signal, kill};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
+use vtid_ledger::clock::Clock;
 use vtid_ledger::dev::{PostgresOptions, PostgresServer, ServiceLogin};
+use vtid_ledger::domain::time::Timestamp;
 
 use super::callers::{Scene, Target};
 use super::clock::FalseClock;
@@ -178,8 +180,14 @@ impl Stage {
         self.disk.as_ref().expect("the stage was set with one")
     }
 
-    pub(crate) fn clock(&self) -> &FalseClock {
-        self.clock.as_ref().expect("the stage was set with one")
+    /// Has the ledger's clock be so far ahead; where there is a ledger, it says so itself.
+    pub(crate) async fn set_clock(&self, ahead_s: i64) {
+        self.clock.as_ref().expect("the stage was set with one").set(ahead_s);
+        let Some(service) = &self.service else { return };
+        let told = service.get("/vtid/health").await.body["timestamp"].clone();
+        let told = Timestamp::parse(told.as_str().unwrap()).unwrap().millis();
+        let wrong = told - Clock::system().now().millis() - 1_000 * ahead_s;
+        assert!(wrong.abs() < 60_000, "the clock is {wrong} ms from where it was set to");
     }
 
     /// Gives the database's disk its room back, and starts the server again where it has given up meanwhile.

@@ -145,8 +145,8 @@ impl Fault {
             Self::ForeignMessage => store::publish_foreign(stage).await,
             Self::StreamFull => limit::lower(stage, &callers.scene).await,
             Self::DiskFull => stage.disk().fill(),
-            Self::ClockBack => stage.clock().set(-HOUR_S),
-            Self::ClockAhead | Self::NewYear => stage.clock().set(YEAR_S),
+            Self::ClockBack => stage.set_clock(-HOUR_S).await,
+            Self::ClockAhead | Self::NewYear => stage.set_clock(YEAR_S).await,
             Self::HalfRequests => return halves::send(&stage.target().base, random).await,
             Self::Overload => flood::begin(callers),
         }
@@ -176,9 +176,9 @@ impl Fault {
             Self::SlowNetwork => stage.wire.slow(None),
             Self::NatsKilled => stage.nats.start().await,
             Self::NatsFrozen => kill(pid(stage.nats.server().pid()), Signal::SIGCONT).unwrap(),
-            Self::StreamFull => limit::lift(stage).await,
+            Self::StreamFull => stage.nats.limit_store(None).await,
             Self::DiskFull => stage.empty_disk().await,
-            Self::ClockBack | Self::ClockAhead | Self::NewYear => stage.clock().set(0),
+            Self::ClockBack | Self::ClockAhead | Self::NewYear => stage.set_clock(0).await,
             Self::Overload => flood::end(callers).await,
             _ => {}
         }
