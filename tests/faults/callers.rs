@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use reqwest::{Client, Method};
-use serde_json::{Value, json};
+use reqwest::Client;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::checker::REPLAYS;
 use super::history::{Asked, Call, Moment, Told};
+use super::requests::Request;
 use super::told::told;
 use crate::support::eventually;
 
@@ -87,7 +87,7 @@ impl Scene {
     pub(crate) fn latency(&self, sample: usize) -> Duration {
         let history = self.history.lock().unwrap();
         let last = history.iter().rev().filter(|call| !call.request.starts_with(FLOOD)).take(sample);
-        let mut took: Vec<Duration> = last.map(|call| call.answered - call.sent).collect();
+        let mut took: Vec<Duration> = last.map(Call::took).collect();
         took.sort_unstable();
         took.get(took.len() / 2).copied().unwrap_or_default()
     }
@@ -105,7 +105,7 @@ impl Scene {
 pub(crate) struct Callers {
     pub(crate) scene: Arc<Scene>,
     stop: CancellationToken,
-    callers: JoinSet<()>,
+    running: JoinSet<()>,
     flood: Option<Flood>,
 }
 
@@ -129,13 +129,13 @@ impl Callers {
             acknowledged: AtomicUsize::new(0),
             position: AtomicU64::new(0),
         });
-        let (stop, mut callers) = (CancellationToken::new(), JoinSet::new());
+        let (stop, mut running) = (CancellationToken::new(), JoinSet::new());
         for number in 0..count {
             let name = format!("caller-{number}");
             let caller = Caller::new(Arc::clone(&scene), name, seed.wrapping_add(number));
-            callers.spawn(caller.run(PAUSE, stop.clone()));
+            running.spawn(caller.run(PAUSE, stop.clone()));
         }
-        Self { scene, stop, callers, flood: None }
+        Self { scene, stop, running, flood: None }
     }
 
     /// Lets loose so many more, which do not pause; `before` is how long an answer has taken so far.
@@ -174,20 +174,11 @@ impl Callers {
     /// Ends the callers once each has its answer; gives what they were told.
     pub(crate) async fn stop(mut self) -> Vec<Call> {
         self.stop.cancel();
-        while let Some(ended) = self.callers.join_next().await {
+        while let Some(ended) = self.running.join_next().await {
             ended.unwrap();
         }
         std::mem::take(&mut self.scene.history.lock().unwrap())
     }
-}
-
-/// What a caller is about to ask.
-#[derive(Clone)]
-struct Request {
-    asked: Asked,
-    method: Method,
-    path: String,
-    body: String,
 }
 
 /// One caller, with one request at a time.
@@ -214,7 +205,8 @@ impl Caller {
     async fn ask(&mut self, stop: &CancellationToken) {
         let key = format!("{}-{}", self.name, self.written);
         self.written += 1;
-        let request = self.choose(&key);
+        let (task, newest) = (self.task(), self.scene.position());
+        let request = Request::choose(&self.name, &key, task, newest, &mut self.random);
         for attempt in 0..TRIES {
             let Some(call) = self.send(&request, &key, attempt).await else {
                 // There is no process to ask.
@@ -252,51 +244,15 @@ impl Caller {
         if self.random.bool() {
             again.body = again.body.replacen('{', r#"{"assignedTo":"somebody else","#, 1);
         }
-        let again = self.send(&again, key, TRIES).await;
-        again.into_iter().for_each(|call| self.scene.keep(call));
+        if let Some(call) = self.send(&again, key, TRIES).await {
+            self.scene.keep(call);
+        }
     }
 
     fn task(&mut self) -> Option<String> {
         let tasks = self.scene.tasks.lock().unwrap();
         let among = if self.random.bool() { tasks.len().min(SHARED_TASKS) } else { tasks.len() };
         (among > 0).then(|| tasks[self.random.usize(..among)].clone())
-    }
-
-    fn choose(&mut self, key: &str) -> Request {
-        let create = |more: Value, events: usize| {
-            let mut body = json!({
-                "taskFamily": "DEPLOY", "taskType": "service", "description": key, "tenant": "system"
-            });
-            body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            let (path, body) = ("/vtid/create".to_owned(), body.to_string());
-            Request { asked: Asked::Create { events }, method: Method::POST, path, body }
-        };
-        let Some(vtid) = self.task() else { return create(json!({}), 1) };
-        let patch = |body: Value| Request {
-            asked: Asked::Patch { vtid: vtid.clone() },
-            method: Method::PATCH,
-            path: format!("/vtid/{vtid}"),
-            body: body.to_string(),
-        };
-        let status = ["pending", "active", "blocked"][self.random.usize(..3)];
-        match self.random.u8(..100) {
-            0..20 => create(json!({"metadata": {"first": key}}), 1),
-            20..25 => create(json!({"status": "complete"}), 2),
-            25..32 => create(json!({"parentVtid": vtid}), 1),
-            32..60 => patch(json!({"status": status, "metadata": {"last": key}})),
-            60..68 => patch(json!({"metadata": {&self.name: key, "last": null}})),
-            // Refused, each in its own way; but for the first, which a task that is not final takes.
-            68..71 if self.random.bool() => patch(json!({"status": "complete"})),
-            68..71 => patch(json!({"status": "finished"})),
-            71..74 => create(json!({"tenant": "Not a tenant"}), 1),
-            _ => {
-                let newest = self.scene.position();
-                let at_least = if self.random.bool() { newest } else { 0 };
-                let path = format!("/vtid/{vtid}");
-                let (asked, method) = (Asked::Get { vtid, at_least }, Method::GET);
-                Request { asked, method, path, body: String::new() }
-            }
-        }
     }
 
     /// None where there is no process to ask.

@@ -64,6 +64,11 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// How long the answer took.
+    pub(crate) fn took(&self) -> Duration {
+        self.answered.saturating_sub(self.sent)
+    }
+
     /// How many events the write has, once it is in the log.
     pub(crate) fn events(&self) -> usize {
         match self.asked {

@@ -1,111 +1,16 @@
 //! The checker objects by name to whatever can't be, and to nothing else.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::json;
-use uuid::Uuid;
-use vtid_ledger::domain::event::{Event, EventData, IdSeed};
-use vtid_ledger::domain::evolve::evolve;
-use vtid_ledger::domain::numbering::Numbering;
-use vtid_ledger::domain::payload::{parse_create, parse_patch};
 use vtid_ledger::domain::position::{Position, Version};
-use vtid_ledger::domain::record::{LedgerId, Recorded};
-use vtid_ledger::domain::task::Task;
+use vtid_ledger::domain::record::Recorded;
 use vtid_ledger::domain::time::Timestamp;
-use vtid_ledger::domain::vtid::Vtid;
 
 use super::checker::{Evidence, Message, Row, Written, each_key_is_written_once, objections};
-use super::folded::row_of;
 use super::history::{Asked, Call, Moment, Seen, Told};
 use super::objection::Objection;
-use crate::support::commands::origin;
-use crate::support::service::some_task;
-
-/// A ledger without faults, on which one request after another is carried out, each taking 10 ms.
-struct Perfect {
-    evidence: Evidence,
-    tasks: BTreeMap<Vtid, Task>,
-    numbering: Numbering,
-    now: Moment,
-}
-
-const TAKES: Duration = Duration::from_millis(10);
-
-impl Perfect {
-    fn new() -> Self {
-        let (evidence, tasks) = (Evidence::default(), BTreeMap::new());
-        Self { evidence, tasks, numbering: Numbering::after(None), now: Moment::ZERO }
-    }
-
-    fn append(&mut self, request: &str, vtid: Vtid, time: i64, data: EventData) {
-        let before = self.tasks.remove(&vtid);
-        let position = self.evidence.log.len() as u64 + 1;
-        let recorded_at = Timestamp::from_millis(time);
-        let event = Event {
-            position: Position::new(position),
-            id: IdSeed(u128::from(position)).event_id(recorded_at, 1, 0),
-            vtid,
-            version: before.as_ref().map_or(Version::ZERO, |task| task.version).next(),
-            tenant: vtid_ledger::domain::text::Tenant::parse("system").unwrap(),
-            recorded_at,
-            origin: origin(request),
-            data,
-        };
-        let task = evolve(before, &event).unwrap();
-        let recorded = Recorded::print(event, LedgerId(Uuid::from_u128(1)));
-        let (version, shown) = (task.version.get(), row_of(&task));
-        self.evidence.table.insert(vtid.to_string(), Row { shown, version, position });
-        let record = Arc::clone(&recorded.body);
-        self.evidence.stream.push(Message { sequence: position, position, record });
-        self.evidence.log.push(recorded);
-        self.tasks.insert(vtid, task);
-    }
-
-    fn seen(&self, vtid: Vtid) -> Seen {
-        let position = self.evidence.log.len() as u64;
-        let row = &self.evidence.table[&vtid.to_string()];
-        Seen { position, version: row.version, row: row.shown.clone() }
-    }
-
-    fn call(&mut self, request: &str, asked: Asked, told: Told) {
-        let (sent, request) = (self.now, request.to_owned());
-        self.now += TAKES;
-        let answered = self.now;
-        self.now += TAKES;
-        let key = request.clone();
-        self.evidence.history.push(Call { request, key, asked, process: 1, sent, answered, told });
-    }
-
-    fn create(&mut self, request: &str) -> Vtid {
-        let time = 1_800_000_000_000 + i64::try_from(self.now.as_millis()).unwrap();
-        let vtid = self.numbering.give_out(Timestamp::from_millis(time));
-        let create = parse_create(some_task(request).as_bytes()).unwrap();
-        self.append(request, vtid, time, EventData::Created(Arc::new(create)));
-        let told = Told::Written { seen: self.seen(vtid), replayed: false };
-        self.call(request, Asked::Create { events: 1 }, told);
-        vtid
-    }
-
-    fn patch(&mut self, request: &str, vtid: Vtid, status: &str) {
-        let time = 1_800_000_000_000 + i64::try_from(self.now.as_millis()).unwrap();
-        let patch = parse_patch(json!({"status": status}).to_string().as_bytes()).unwrap();
-        self.append(request, vtid, time, EventData::Updated(patch));
-        let told = Told::Written { seen: self.seen(vtid), replayed: false };
-        self.call(request, Asked::Patch { vtid: vtid.to_string() }, told);
-    }
-
-    fn get(&mut self, request: &str, vtid: Vtid) {
-        let told = Told::Shown(self.seen(vtid));
-        self.call(request, Asked::Get { vtid: vtid.to_string(), at_least: 0 }, told);
-    }
-
-    fn refuse(&mut self, request: &str, vtid: Vtid, from: &str) {
-        let told = Told::Refused { status: 409, from: Some(from.to_owned()) };
-        self.call(request, Asked::Patch { vtid: vtid.to_string() }, told);
-    }
-}
+use super::perfect::{LEDGER, Perfect, TAKES};
 
 /// Positions: 1 and 2 two tasks, 3 and 4 patches of the first.
 fn perfect() -> Evidence {
@@ -186,7 +91,7 @@ fn to_a_doubled_write() {
         let mut again = evidence.log[3].event.clone();
         again.position = Position::new(5);
         again.version = Version::new(4);
-        let again = Recorded::print(again, LedgerId(Uuid::from_u128(1)));
+        let again = Recorded::print(again, LEDGER);
         let record = Arc::clone(&again.body);
         evidence.stream.push(Message { sequence: 5, position: 5, record });
         evidence.log.push(again);
@@ -226,7 +131,7 @@ fn to_a_key_that_was_written_twice() {
         evidence.history.push(Call { request: name("patch-3.1"), told, ..first });
     });
     assert_eq!(wrong, [Objection::WrongAnswer(name("patch-3"))]);
-    let lost = of_keys(|evidence| lose_the_last(evidence));
+    let lost = of_keys(lose_the_last);
     assert_eq!(lost, [Objection::Lost(name("patch-4"))]);
 }
 
@@ -327,7 +232,7 @@ fn to_gaps() {
     among(&Objection::Time(2), |evidence| {
         let mut event = evidence.log[1].event.clone();
         event.recorded_at = Timestamp::from_millis(1_799_999_999_999);
-        evidence.log[1] = Recorded::print(event, LedgerId(Uuid::from_u128(1)));
+        evidence.log[1] = Recorded::print(event, LEDGER);
     });
 }
 

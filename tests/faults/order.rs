@@ -130,8 +130,9 @@ fn answer_is_of_the_log(
         state.position == seen.position && state.version == seen.version && state.row == seen.row
     });
     // What is not in the log at all is lost, and told as such.
-    let lost = folded.states(vtid).is_empty();
-    if !lost && !(of_this_task && own && shows) {
+    let is_there = !folded.states(vtid).is_empty();
+    let fits = of_this_task && own && shows;
+    if is_there && !fits {
         found.push(Objection::WrongAnswer(call.request.clone()));
     }
 }

@@ -10,7 +10,7 @@ use vtid_ledger::domain::cursor::Cursor;
 use super::callers::Callers;
 use super::checker::{Evidence, Message, Row, objections};
 use super::objection::Objection;
-use super::stage::{Needs, Stage};
+use super::stage::{Need, Stage};
 use super::strikes::Fault;
 use super::table::Report;
 use crate::support::stream::{log_after, stream_messages};
@@ -73,8 +73,8 @@ impl Round {
     /// Plays it; what the checker objects to fails the test.
     pub(crate) async fn play(&self, report: &mut Report) {
         println!("round {} (seed {}): {}", self.number, self.seed, self.name());
-        let needs = self.faults.iter().fold(Needs::default(), |needs, fault| needs.and(fault.needs()));
-        let mut stage = Stage::set(needs).await;
+        let needs: Vec<Need> = self.faults.iter().flat_map(|fault| fault.needs()).copied().collect();
+        let mut stage = Stage::set(&needs).await;
         let mut callers = Callers::start(stage.target(), CALLERS, self.seed);
         callers.scene.further(WARM_UP).await;
         let struck = self.strike(&mut stage, &mut callers).await;

@@ -28,36 +28,29 @@ const DATABASE: &str = "ledger";
 /// Shorter than the defaults, so that a round is.
 const SETTINGS: [&str; 4] = ["--database-timeout-ms", "1000", "--write-deadline-ms", "2500"];
 
-/// What a round needs beyond the servers.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Needs {
+/// What a round may need beyond the servers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Need {
     /// A disk for the database that can be filled.
-    pub(crate) small_disk: bool,
+    SmallDisk,
     /// A clock that can be set.
-    pub(crate) clock: bool,
+    Clock,
     /// The ledger believes its own clock, whatever the database's says.
-    pub(crate) trusts_its_clock: bool,
+    TrustInItsClock,
     /// The ledger serves few requests at once.
-    pub(crate) few_requests: bool,
+    FewRequests,
 }
 
-impl Needs {
-    /// What both need.
-    pub(crate) fn and(self, other: Self) -> Self {
-        Self {
-            small_disk: self.small_disk || other.small_disk,
-            clock: self.clock || other.clock,
-            trusts_its_clock: self.trusts_its_clock || other.trusts_its_clock,
-            few_requests: self.few_requests || other.few_requests,
-        }
-    }
-
+impl Need {
     /// Why this machine can't give it, where it can't.
     pub(crate) fn missing(self) -> Option<String> {
         let folder = folder();
-        let disk = self.small_disk.then(|| SmallDisk::mount(&folder.path().join("disk")).err()).flatten();
-        let clock = self.clock.then(|| FalseClock::make(folder.path()).err()).flatten();
-        disk.or(clock).map(|error| error.to_string())
+        let refused = match self {
+            Self::SmallDisk => SmallDisk::mount(&folder.path().join("disk")).err(),
+            Self::Clock => FalseClock::make(folder.path()).err(),
+            Self::TrustInItsClock | Self::FewRequests => None,
+        };
+        refused.map(|error| error.to_string())
     }
 }
 
@@ -78,9 +71,10 @@ pub(crate) struct Stage {
 
 impl Stage {
     /// Starts everything, and waits until it is ready.
-    pub(crate) async fn set(needs: Needs) -> Self {
+    pub(crate) async fn set(needs: &[Need]) -> Self {
         let folder = folder();
-        let disk = needs.small_disk.then(|| SmallDisk::mount(&folder.path().join("disk")).unwrap());
+        let disk =
+            needs.contains(&Need::SmallDisk).then(|| SmallDisk::mount(&folder.path().join("disk")).unwrap());
         let place: PathBuf = disk.as_ref().map_or(folder.path(), SmallDisk::path).join("postgres");
         let mut postgres_options = PostgresOptions::new(place, program());
         postgres_options.remove_on_drop = true;
@@ -94,10 +88,10 @@ impl Stage {
         let wire = Wire::start().await;
         wire.lead_to(format!("127.0.0.1:{}", postgres.port()));
         let mut arguments: Vec<String> = SETTINGS.map(str::to_owned).into();
-        if needs.trusts_its_clock {
+        if needs.contains(&Need::TrustInItsClock) {
             arguments.extend(["--clock-ahead-max-s".to_owned(), FOR_YEARS_S.to_string()]);
         }
-        if needs.few_requests {
+        if needs.contains(&Need::FewRequests) {
             arguments.extend(["--http-requests".to_owned(), SERVED_AT_ONCE.to_string()]);
         }
         let mut stage = Self {
@@ -108,7 +102,7 @@ impl Stage {
             postgres: Some(postgres),
             postgres_options,
             login,
-            clock: needs.clock.then(|| FalseClock::make(folder.path()).unwrap()),
+            clock: needs.contains(&Need::Clock).then(|| FalseClock::make(folder.path()).unwrap()),
             arguments,
             _folder: folder,
             disk,

@@ -6,7 +6,7 @@ use fastrand::Rng;
 use nix::sys::signal::{Signal, kill};
 
 use super::callers::Callers;
-use super::stage::{Needs, Stage};
+use super::stage::{Need, Stage};
 use super::wire::{Cut, Slow};
 use super::{backends, flood, halves, limit, store};
 use crate::support::probes::pid;
@@ -93,12 +93,13 @@ impl Part {
 
 impl Fault {
     /// What the stage must have for it.
-    pub(crate) fn needs(self) -> Needs {
-        Needs {
-            small_disk: self == Self::DiskFull,
-            clock: self.part() == Part::Clock,
-            trusts_its_clock: self == Self::NewYear,
-            few_requests: self == Self::Overload,
+    pub(crate) fn needs(self) -> &'static [Need] {
+        match self {
+            Self::DiskFull => &[Need::SmallDisk],
+            Self::ClockBack | Self::ClockAhead => &[Need::Clock],
+            Self::NewYear => &[Need::Clock, Need::TrustInItsClock],
+            Self::Overload => &[Need::FewRequests],
+            _ => &[],
         }
     }
 
@@ -190,7 +191,7 @@ impl Fault {
         match self {
             _ if self.part() == Part::Wire => stage.wire.until_fired().await,
             Self::DiskFull => {
-                assert!(stage.postgres_said("No space left on device"), "the disk was not full")
+                assert!(stage.postgres_said("No space left on device"), "the disk was not full");
             }
             Self::Overload => flood::has_struck(stage, callers).await,
             _ => {}
