@@ -73,7 +73,9 @@ impl Round {
     /// Plays it; what the checker objects to fails the test.
     pub(crate) async fn play(&self, report: &mut Report) {
         println!("round {} (seed {}): {}", self.number, self.seed, self.name());
-        let needs: Vec<Need> = self.faults.iter().flat_map(|fault| fault.needs()).copied().collect();
+        let mut needs: Vec<Need> = self.faults.iter().flat_map(|fault| fault.needs()).copied().collect();
+        // Reads go either way.
+        needs.extend((self.seed % 2 == 0).then_some(Need::NoMemory));
         let mut stage = Stage::set(&needs).await;
         let mut callers = Callers::start(stage.target(), CALLERS, self.seed);
         callers.scene.further(WARM_UP).await;

@@ -39,6 +39,8 @@ pub(crate) enum Need {
     TrustInItsClock,
     /// The ledger serves few requests at once.
     FewRequests,
+    /// The ledger reads everything from its read table, nothing from memory.
+    NoMemory,
 }
 
 impl Need {
@@ -48,9 +50,20 @@ impl Need {
         let refused = match self {
             Self::SmallDisk => SmallDisk::mount(&folder.path().join("disk")).err(),
             Self::Clock => FalseClock::make(folder.path()).err(),
-            Self::TrustInItsClock | Self::FewRequests => None,
+            Self::TrustInItsClock | Self::FewRequests | Self::NoMemory => None,
         };
         refused.map(|error| error.to_string())
+    }
+
+    /// What the ledger is told for it, if anything.
+    fn argument(self) -> Option<[String; 2]> {
+        let (flag, value) = match self {
+            Self::TrustInItsClock => ("--clock-ahead-max-s", FOR_YEARS_S),
+            Self::FewRequests => ("--http-requests", SERVED_AT_ONCE),
+            Self::NoMemory => ("--read-memory-mib", 0),
+            Self::SmallDisk | Self::Clock => return None,
+        };
+        Some([flag.to_owned(), value.to_string()])
     }
 }
 
@@ -87,13 +100,8 @@ impl Stage {
         vtid_ledger::database::migrate(&postgres.url(DATABASE)).await.unwrap();
         let wire = Wire::start().await;
         wire.lead_to(format!("127.0.0.1:{}", postgres.port()));
-        let mut arguments: Vec<String> = SETTINGS.map(str::to_owned).into();
-        if needs.contains(&Need::TrustInItsClock) {
-            arguments.extend(["--clock-ahead-max-s".to_owned(), FOR_YEARS_S.to_string()]);
-        }
-        if needs.contains(&Need::FewRequests) {
-            arguments.extend(["--http-requests".to_owned(), SERVED_AT_ONCE.to_string()]);
-        }
+        let arguments = needs.iter().filter_map(|need| need.argument());
+        let arguments = SETTINGS.map(str::to_owned).into_iter().chain(arguments.flatten()).collect();
         let mut stage = Self {
             service: None,
             process: 0,
