@@ -9,7 +9,6 @@ use vtid_ledger::domain::cursor::Cursor;
 
 use super::callers::Callers;
 use super::checker::{Evidence, Message, Row, objections};
-use super::objection::Objection;
 use super::stage::{Need, Stage};
 use super::strikes::Fault;
 use super::table::Report;
@@ -75,7 +74,7 @@ impl Round {
         println!("round {} (seed {}): {}", self.number, self.seed, self.name());
         let mut needs: Vec<Need> = self.faults.iter().flat_map(|fault| fault.needs()).copied().collect();
         // Reads go either way.
-        needs.extend((self.seed % 2 == 0).then_some(Need::NoMemory));
+        needs.extend(self.seed.is_multiple_of(2).then_some(Need::NoMemory));
         let mut stage = Stage::set(&needs).await;
         let mut callers = Callers::start(stage.target(), CALLERS, self.seed);
         callers.scene.further(WARM_UP).await;
@@ -93,7 +92,8 @@ impl Round {
             "    {acknowledged} writes acknowledged, ready again after {ready:.2?}, whole after {whole:.2?}"
         );
         report.count(self, &struck, acknowledged, &found);
-        self.assert_nothing(&found, &stage);
+        let (count, first) = (found.len(), &found[..found.len().min(20)]);
+        assert_eq!(count, 0, "round {} ({}): objections, among them {first:#?}", self.number, self.name());
         stage.strike_the_set().await;
     }
 
@@ -121,18 +121,6 @@ impl Round {
         }
         let whole = stage.whole_since(ended, &callers.scene).await;
         Struck { fired, ready, whole }
-    }
-
-    fn assert_nothing(&self, found: &[Objection], stage: &Stage) {
-        if found.is_empty() {
-            return;
-        }
-        let lines = stage.service().log_lines();
-        for line in &lines[lines.len().saturating_sub(40)..] {
-            println!("{line}");
-        }
-        let (count, first) = (found.len(), &found[..found.len().min(20)]);
-        panic!("round {} ({}): {count} objections, among them {first:#?}", self.number, self.name());
     }
 }
 

@@ -24,6 +24,7 @@ use crate::support::{NatsFlavor, TestNats, eventually, folder, nats, program};
 
 /// A clock that is ahead by less is believed.
 const FOR_YEARS_S: u64 = 100_000_000;
+const LAST_LINES: usize = 40;
 const DATABASE: &str = "ledger";
 /// Shorter than the defaults, so that a round is.
 const SETTINGS: [&str; 4] = ["--database-timeout-ms", "1000", "--write-deadline-ms", "2500"];
@@ -271,9 +272,19 @@ impl Stage {
     }
 }
 
+impl Drop for Stage {
+    /// What the ledger said last, where a test fails.
+    fn drop(&mut self) {
+        if let Some(service) = self.service.as_ref().filter(|_| std::thread::panicking()) {
+            let lines = service.log_lines();
+            lines[lines.len().saturating_sub(LAST_LINES)..].iter().for_each(|line| println!("{line}"));
+        }
+    }
+}
+
 /// The processes that this one started.
 fn children_of(parent: u32) -> Vec<u32> {
-    let list = std::process::Command::new("ps").args(["-A", "-o", "ppid=,pid="]).output().unwrap();
+    let list = std::process::Command::new("ps").args(["-A", "-o", "ppid=", "-o", "pid="]).output().unwrap();
     let list = String::from_utf8(list.stdout).unwrap();
     list.lines()
         .filter_map(|line| line.trim().split_once(char::is_whitespace))

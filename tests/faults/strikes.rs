@@ -200,9 +200,14 @@ impl Fault {
 
     /// What the operator does by the documented command, where the design asks for one; tells whether it does.
     pub(crate) async fn operate(self, stage: &Stage) -> bool {
+        let must = |had_to: bool| {
+            assert!(had_to, "`oasis check` found nothing wrong after {self:?}");
+            had_to
+        };
         match self {
-            Self::MessageRemoved | Self::ForeignMessage => store::check_and_rebuild(stage, true).await,
-            Self::MessageDamaged => store::check_and_rebuild(stage, false).await,
+            Self::MessageRemoved => must(store::check_and_rebuild(stage, "no message").await),
+            Self::ForeignMessage => must(store::check_and_rebuild(stage, "foreign").await),
+            Self::MessageDamaged => store::check_and_rebuild(stage, "no message").await,
             _ => false,
         }
     }
