@@ -68,7 +68,7 @@ impl Need {
     }
 }
 
-/// All of it. Fields are dropped in this order: the process first, the disk last.
+/// All of it. Fields are dropped in this order: the process first, the folder last.
 pub(crate) struct Stage {
     service: Option<Service>,
     process: u32,
@@ -79,8 +79,9 @@ pub(crate) struct Stage {
     login: ServiceLogin,
     clock: Option<FalseClock>,
     arguments: Vec<String>,
-    _folder: TempDir,
     disk: Option<SmallDisk>,
+    /// What is mounted in it can't be removed.
+    _folder: TempDir,
 }
 
 impl Stage {
