@@ -157,13 +157,10 @@ impl Callers {
         }
     }
 
-    /// How many of the flood's requests were served, and how many turned away.
-    pub(crate) fn flooded(&self) -> (usize, usize) {
+    /// How many of the flood's requests were told what `of` takes.
+    pub(crate) fn flooded(&self, of: impl Fn(&Told) -> bool) -> usize {
         let history = self.scene.history.lock().unwrap();
-        let of_it = history.iter().filter(|call| call.request.starts_with(FLOOD));
-        let turned_away = |call: &&Call| matches!(call.told, Told::NotWritten | Told::NotShown);
-        let (turned_away, served): (Vec<&Call>, Vec<&Call>) = of_it.partition(turned_away);
-        (served.len(), turned_away.len())
+        history.iter().filter(|call| call.request.starts_with(FLOOD) && of(&call.told)).count()
     }
 
     /// How long an answer took before the flood.

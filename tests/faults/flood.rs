@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::callers::Callers;
+use super::history::Told;
 use super::stage::Stage;
 use crate::support::eventually;
 
@@ -29,8 +30,10 @@ pub(crate) async fn end(callers: &mut Callers) {
 
 /// Some were turned away, its memory stayed within its limit, and answers are as quick as they were.
 pub(crate) async fn has_struck(stage: &Stage, callers: &Callers) {
-    let (served, turned_away) = callers.flooded();
-    println!("    of the flood {served} were served, {turned_away} turned away");
+    let turned_away = callers.flooded(|told| matches!(told, Told::NotWritten | Told::NotShown));
+    let (silence, all) = (callers.flooded(|told| *told == Told::Silence), callers.flooded(|_| true));
+    println!("    of the flood's {all} requests {turned_away} were turned away, {silence} not answered");
+    assert!(silence == 0 || !stage.is_first_process(), "{silence} were not answered at all");
     assert!(turned_away > 0, "nobody was turned away: it was no flood");
     if let Some(peak) = peak_kb(stage) {
         println!("    the ledger's memory at its peak: {} MiB", peak >> 10);

@@ -39,9 +39,11 @@ pub(crate) enum Told {
     Refused { status: u16, from: Option<String> },
     /// 503 or 429 to a write, and nothing was written.
     NotWritten,
-    /// 503 `outcome_unknown`, or no answer at all: it may have been written.
+    /// 503 `outcome_unknown`: it may have been written.
     Unknown,
-    /// 503 or 429 to a read, or no answer.
+    /// No answer, or not all of it: a write may have been written.
+    Silence,
+    /// 503 or 429 to a read.
     NotShown,
     /// Something that no caller is to see.
     Failed(String),
@@ -88,6 +90,6 @@ impl Call {
 
     /// Whether its caller does not have what it asked for, and is to try again.
     pub(crate) fn is_open(&self) -> bool {
-        matches!(self.told, Told::NotWritten | Told::Unknown)
+        matches!(self.told, Told::NotWritten | Told::Unknown | Told::Silence)
     }
 }

@@ -70,6 +70,7 @@ fn to_nothing_where_all_is_well() {
     assert_eq!(after(|_| ()), []);
     // Nor to what nobody can know.
     assert_eq!(after(|evidence| told_to(evidence, "patch-4").told = Told::Unknown), []);
+    assert_eq!(after(|evidence| told_to(evidence, "patch-4").told = Told::Silence), []);
     assert_eq!(after(|evidence| told_to(evidence, "get-b").told = Told::NotShown), []);
 }
 

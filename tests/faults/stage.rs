@@ -144,6 +144,11 @@ impl Stage {
         Target { base: self.service().base().to_owned(), process: self.process }
     }
 
+    /// Whether the ledger was never killed.
+    pub(crate) fn is_first_process(&self) -> bool {
+        self.process == 1
+    }
+
     pub(crate) fn start_ledger(&mut self) {
         let direct = self.postgres().service_url(&self.login, DATABASE);
         let port = self.postgres().port();

@@ -15,7 +15,7 @@ pub(crate) struct Answer {
 /// Reads the answer; none where there is none.
 pub(crate) fn told(asked: &Asked, answer: Option<Answer>) -> Told {
     let reads = matches!(asked, Asked::Get { .. });
-    let Some(answer) = answer else { return if reads { Told::NotShown } else { Told::Unknown } };
+    let Some(answer) = answer else { return Told::Silence };
     let code = answer.body["code"].as_str().unwrap_or_default();
     match (answer.status, code) {
         (200, _) => match seen(asked, &answer) {
