@@ -12,6 +12,7 @@ mod dev_crash;
 mod dev_servers;
 mod docs;
 mod domain;
+mod faults;
 mod http;
 mod identity;
 mod ledger_behind;

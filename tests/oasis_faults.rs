@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use crate::support::NatsFlavor;
 use crate::support::load::{Acknowledged, Load, assert_kept};
 use crate::support::service::{Platform, Service, platform_on};
 use crate::support::stream::assert_stream_is_the_log;
+use crate::support::{NatsFlavor, eventually};
 
 const CALLERS: u64 = 6;
 const PAUSE: Duration = Duration::from_millis(10);
@@ -52,6 +52,25 @@ async fn the_ledger_is_killed(flavor: NatsFlavor) {
     assert_whole(&platform, &load.stop().await).await;
 }
 
+/// The limit is what `/readyz` names, not what it leads to: that the messages behind the refused one come too early.
+async fn nats_has_no_room(flavor: NatsFlavor) {
+    let mut platform = platform_on(flavor).await;
+    let service = platform.serve().await;
+    let load = load(&[&service]);
+    load.further(150).await;
+    platform.nats.limit_store(Some(1 << 16)).await;
+    eventually("the limit is named", async || {
+        let ready = service.get("/readyz").await.expect(200);
+        ready.body["degraded"].to_string().contains("insufficient resources").then_some(())
+    })
+    .await;
+    // Writes go on without it.
+    load.further(150).await;
+    platform.nats.limit_store(None).await;
+    load.further(150).await;
+    assert_whole(&platform, &load.stop().await).await;
+}
+
 async fn two_processes_at_once(flavor: NatsFlavor) {
     let platform = platform_on(flavor).await;
     let services = [platform.serve().await, platform.serve().await];
@@ -69,6 +88,16 @@ async fn nats_goes_away_and_comes_back_oldest() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nats_goes_away_and_comes_back_current() {
     nats_goes_away(NatsFlavor::Current).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nats_has_no_room_and_then_has_oldest() {
+    nats_has_no_room(NatsFlavor::Oldest).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nats_has_no_room_and_then_has_current() {
+    nats_has_no_room(NatsFlavor::Current).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

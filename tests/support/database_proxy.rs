@@ -266,7 +266,7 @@ impl Link {
 }
 
 /// What the server says up to the end of its answer.
-async fn answer(server: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+pub(crate) async fn answer(server: &mut TcpStream) -> std::io::Result<Vec<u8>> {
     let mut answer = Vec::new();
     while !answer.windows(READY_FOR_QUERY.len()).any(|part| part == READY_FOR_QUERY) {
         if server.read_buf(&mut answer).await? == 0 {

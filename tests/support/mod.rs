@@ -1,7 +1,7 @@
 //! What the client tests stand on: a database and a NATS server for each test, of servers that end with this process.
 
 pub(crate) mod commands;
-mod database_messages;
+pub(crate) mod database_messages;
 pub(crate) mod database_proxy;
 pub(crate) mod generate;
 pub(crate) mod ledger;

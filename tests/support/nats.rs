@@ -4,8 +4,11 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 
+use nix::sys::signal::{Signal, kill};
 use tempfile::TempDir;
 use vtid_ledger::dev::{NatsOptions, NatsServer};
+
+use super::probes::pid;
 
 /// Which nats-server: both ends of what the ledger supports.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -83,6 +86,27 @@ impl TestNats {
         self.server = Some(NatsServer::start(&self.options).await.unwrap());
     }
 
+    /// SIGKILL: nothing is finished. Its store is as it was at that moment.
+    pub(crate) async fn kill(&mut self) {
+        kill(pid(self.server().pid()), Signal::SIGKILL).unwrap();
+        self.stop().await;
+    }
+
+    /// Starts the server again with room for so many bytes of streams; for as many as there are, with none.
+    pub(crate) async fn limit_store(&mut self, bytes: Option<u64>) {
+        self.stop().await;
+        let store = self.store();
+        // Said again, the settings replace what they said before.
+        let limit = |bytes| format!("jetstream {{ store_dir: {store:?}, max_file_store: {bytes} }}");
+        self.options.extra_config = bytes.map_or(String::new(), limit);
+        self.start().await;
+    }
+
+    /// How a server is started on the same store, on another port: nobody finds it but who started it.
+    pub(crate) fn hidden(&self) -> NatsOptions {
+        NatsOptions { port: None, remove_on_drop: false, ..self.options.clone() }
+    }
+
     /// Stops the server for as long as it takes to copy its store.
     pub(crate) async fn snapshot_store(&mut self) -> StoreCopy {
         let folder = super::folder();
@@ -114,7 +138,8 @@ impl TestNats {
         self.start().await;
     }
 
-    fn store(&self) -> PathBuf {
+    /// The folder of its store.
+    pub(crate) fn store(&self) -> PathBuf {
         self.options.folder.join("jetstream")
     }
 }

@@ -43,16 +43,7 @@ pub(crate) async fn migrated_database() -> TestDatabase {
 impl Platform {
     /// Runs a command of the program to its end, as an operator would, with the service's rights.
     pub(crate) async fn run(&self, arguments: &[&str]) -> Ended {
-        let mut command = tokio::process::Command::new(program());
-        command.args(arguments).env_clear();
-        command
-            .env("DATABASE_URL", self.database.service_url())
-            .env("NATS_URL", self.nats.url())
-            .env("AUTH", "off");
-        let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
-        let output = tokio::time::timeout(Duration::from_mins(1), output).await.expect("it ends").unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Ended { success: output.status.success(), out: text(output.stdout), error: text(output.stderr) }
+        run_program(self.database.service_url(), &self.nats.url(), arguments).await
     }
 
     /// A connection as the database's owner.
@@ -92,17 +83,26 @@ impl Platform {
 
     /// Starts a process, and waits until it listens.
     pub(crate) fn spawn(&self, arguments: &[&str]) -> Service {
-        let mut command = Command::new(program());
-        command
-            .args(["serve", "--listen", "127.0.0.1:0"])
-            .args(arguments)
-            .env_clear()
-            .env("DATABASE_URL", self.database.service_url())
-            .env("NATS_URL", self.nats.url())
-            .env("AUTH", "off")
-            .stdout(Stdio::null());
+        let mut command = program_on(self.database.service_url(), &self.nats.url());
+        command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments).stdout(Stdio::null());
         Service::start(command)
     }
+}
+
+/// The program, open to everybody, on these servers.
+pub(crate) fn program_on(database_url: &str, nats_url: &str) -> Command {
+    let mut command = Command::new(program());
+    command.env_clear().env("DATABASE_URL", database_url).env("NATS_URL", nats_url).env("AUTH", "off");
+    command
+}
+
+/// Runs a command of the program to its end.
+pub(crate) async fn run_program(database_url: &str, nats_url: &str, arguments: &[&str]) -> Ended {
+    let mut command = tokio::process::Command::from(program_on(database_url, nats_url));
+    let output = command.args(arguments).stdin(Stdio::null()).kill_on_drop(true).output();
+    let output = tokio::time::timeout(Duration::from_mins(1), output).await.expect("it ends").unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ended { success: output.status.success(), out: text(output.stdout), error: text(output.stderr) }
 }
 
 /// What a command left behind.

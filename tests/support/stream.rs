@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_nats::jetstream::{self, stream::Stream};
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::StreamExt as _;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sqlx::{Connection, PgConnection};
@@ -49,20 +49,37 @@ async fn stream_of(nats: &str) -> Stream {
     eventually("the stream to be there", async || context.get_stream(STREAM).await.ok()).await
 }
 
-/// The records of a NATS server's stream, in the order of their sequences.
-pub(crate) async fn stream_records(nats: &str) -> Vec<Arc<str>> {
+/// What stands at one sequence of a stream.
+pub(crate) struct InStream {
+    pub(crate) sequence: u64,
+    /// As the body says.
+    pub(crate) position: u64,
+    pub(crate) record: Arc<str>,
+}
+
+/// The messages of a NATS server's stream, in the order of their sequences; what is missing is left out.
+pub(crate) async fn stream_messages(nats: &str) -> Vec<InStream> {
     let stream = stream_of(nats).await;
     let state = &stream.cached_info().state;
-    assert_eq!(state.messages, state.last_sequence, "a sequence is missing");
     let messages = futures::stream::iter(1..=state.last_sequence).map(|n| stream.get_raw_message(n));
-    let records = messages.buffered(64).map_ok(|message| {
+    let messages = messages.buffered(64).filter_map(async |message| message.ok()).map(|message| {
         assert_eq!(message.headers.get("ce-position").unwrap().as_str(), message.sequence.to_string());
         let body: Body = serde_json::from_slice(&message.payload).unwrap();
-        assert_eq!(body.metadata.position, message.sequence);
         assert_eq!(message.headers.get("Nats-Msg-Id").unwrap().as_str(), body.rid);
-        Arc::from(body.metadata.record.get())
+        let (sequence, position) = (message.sequence, body.metadata.position);
+        InStream { sequence, position, record: Arc::from(body.metadata.record.get()) }
     });
-    records.try_collect().await.unwrap()
+    messages.collect().await
+}
+
+/// The records of a NATS server's stream, in the order of their sequences.
+pub(crate) async fn stream_records(nats: &str) -> Vec<Arc<str>> {
+    let messages = stream_messages(nats).await;
+    for (message, sequence) in messages.iter().zip(1..) {
+        assert_eq!(message.sequence, sequence, "a sequence is missing");
+        assert_eq!(message.position, sequence);
+    }
+    messages.into_iter().map(|message| message.record).collect()
 }
 
 /// Waits until the stream has every event, and asserts that it holds each once, in order, at the sequence that is its

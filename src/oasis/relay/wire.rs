@@ -111,6 +111,13 @@ impl Wire {
                     (Answer::Stored { sequence }, None)
                 }
             }
+            // What was sent ahead comes too early when the message before it was refused: it is that refusal which says
+            // why.
+            Some(Ok(PubAck { error: Some(error), .. }))
+                if error.is(ErrorCode::STREAM_WRONG_LAST_SEQUENCE) =>
+            {
+                (Answer::Refused, None)
+            }
             Some(Ok(PubAck { error: Some(error), .. })) => (Answer::Refused, Some(error.to_string())),
             Some(_) => (Answer::Refused, Some("an acknowledgement that can't be read".to_owned())),
         };
