@@ -7,7 +7,7 @@ use uuid::Uuid;
 use vtid_ledger::domain::command::{Action, Command, ParentRef};
 use vtid_ledger::domain::cursor::Cursor;
 use vtid_ledger::domain::decide::{Known, Refusal, decide};
-use vtid_ledger::domain::position::Position;
+use vtid_ledger::domain::position::{Position, Version};
 use vtid_ledger::domain::task::Task;
 use vtid_ledger::domain::vtid::Vtid;
 use vtid_ledger::log::entry::Entry;
@@ -130,6 +130,11 @@ impl Promises {
         if asked.told == Some(Told::NotWritten) && !excused {
             return Err(format!("request {ticket} was told that nothing was written, and goes in"));
         }
+        if let Action::Patch(_, _, expected) = &asked.command.action
+            && !expected.allows(Version::new(event.version.get() - 1))
+        {
+            return Err(format!("request {ticket} goes in on a version that it does not expect"));
+        }
         if asked.events.len() as u64 + 1 != event.version.get().min(asked.events_of_command()) {
             return Err(format!("request {ticket} goes in twice"));
         }
@@ -205,6 +210,7 @@ impl Asked {
         match &self.command.action {
             Action::Create(_) => 2,
             Action::Patch(..) => 1,
+            Action::Refuse(_) => 0,
         }
     }
 
@@ -219,7 +225,8 @@ impl Asked {
 
     fn observe_if_touched(&mut self, log: &LogModel, vtid: Vtid, position: Position) {
         let touched = match &self.command.action {
-            Action::Patch(named, _) => *named == vtid,
+            Action::Patch(named, ..) => *named == vtid,
+            Action::Refuse(_) => false,
             Action::Create(create) => create.parent == Some(ParentRef::Task(vtid)),
         };
         if touched {
