@@ -194,7 +194,7 @@ fn line(name: &str, value: Vec<u8>) -> Vec<u8> {
 
 /// None that says how the body is framed, or that the connection goes on.
 fn header() -> BoxedStrategy<Vec<u8>> {
-    const LINES: [&str; 22] = [
+    const LINES: [&str; 28] = [
         "content-encoding: gzip",
         "content-encoding: identity",
         "content-type: text/plain",
@@ -207,9 +207,15 @@ fn header() -> BoxedStrategy<Vec<u8>> {
         "authorization: Bearer x.y.z",
         "authorization: Basic Og==",
         "if-match: \"v1\"",
+        "if-match: W/\"v1\",, \"v2\"",
+        "if-match: v1",
         "if-none-match: *",
+        "if-none-match: \"v1\" \"v2\"",
         "if-modified-since: yesterday",
         "idempotency-key: k",
+        "idempotency-key: another-one",
+        "idempotency-key: a b",
+        "idempotency-key:",
         "range: bytes=0-1",
         "accept: text/html;q=x",
         "origin: null",
@@ -218,13 +224,15 @@ fn header() -> BoxedStrategy<Vec<u8>> {
         "x-forwarded-for: ' OR 1=1",
         "cookie: a=b; c=\"d",
     ];
-    const NAMES: [&str; 8] = [
+    const NAMES: [&str; 10] = [
         "x-request-id",
         "traceparent",
         "content-encoding",
         "accept",
         "origin",
         "if-match",
+        "if-none-match",
+        "idempotency-key",
         "x-a",
         "access-control-request-method",
     ];
