@@ -1,12 +1,14 @@
 //! `GET /vtid/{vtid}`
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use futures::stream;
 use utoipa::openapi::RefOr;
 use utoipa::{IntoResponses, openapi as api};
 
@@ -57,9 +59,10 @@ fn print(task: &Task) -> Response {
     answer::ok(row.len() + 32, |body| body.raw("data", &row))
 }
 
-/// The caller has it already: an answer without a body.
+/// The caller has it already: an answer without a body. Of a body whose length is not known no `Content-Length` is told:
+/// it would have to be that of the row (RFC 9110, 8.6).
 fn not_modified() -> Response {
-    let mut response = Response::new(Body::empty());
+    let mut response = Response::new(Body::from_stream(stream::empty::<Result<Bytes, Infallible>>()));
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     response
 }
