@@ -89,11 +89,24 @@ fn right(vtids: &[String]) -> BoxedStrategy<Vec<u8>> {
             body
         )),
     ];
-    (request, any::<bool>())
-        .prop_map(|((method, target, body), is_chunked)| {
-            put_together(method, &target, &[JSON.to_vec()], Some(body.as_bytes()), is_chunked)
+    (request, proptest::option::weighted(0.2, condition()), any::<bool>())
+        .prop_map(|((method, target, body), condition, is_chunked)| {
+            let headers: Vec<Vec<u8>> = [JSON.to_vec()].into_iter().chain(condition).collect();
+            put_together(method, &target, &headers, Some(body.as_bytes()), is_chunked)
         })
         .boxed()
+}
+
+/// On which a write may depend: a key that came before, perhaps, or a version.
+fn condition() -> BoxedStrategy<Vec<u8>> {
+    const LINES: [&str; 5] = [
+        "idempotency-key: k",
+        "idempotency-key: one-more",
+        "if-match: \"v1\"",
+        "if-match: W/\"v2\", \"v3\"",
+        "if-match: *",
+    ];
+    select(&LINES[..]).prop_map(|line| line.as_bytes().to_vec()).boxed()
 }
 
 /// Requests whose head can be read, whatever else is wrong with them.

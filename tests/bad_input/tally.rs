@@ -61,8 +61,7 @@ impl Tally {
 
     /// The generator must not have grown blind.
     pub(crate) fn assert_all_kinds_came(&self) {
-        for kind in ["200", "304", "400", "404", "405", "409", "412", "413", "415", "422", "400 bare", "none"]
-        {
+        for kind in ["200", "400", "404", "405", "409", "412", "413", "415", "422", "400 bare", "none"] {
             assert!(self.counts.contains_key(kind), "{kind} never came:\n{self}");
         }
     }

@@ -3,7 +3,7 @@
 use serde_json::json;
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
 use utoipa::openapi::{RefOr, Required, Schema};
 use utoipa::{IntoParams, PartialSchema};
 
@@ -117,11 +117,10 @@ fn idempotency_key_sent() -> Parameter {
 }
 
 /// `*`, or a list with one entity tag at least, of whatever HTTP allows in one.
-fn entity_tags() -> ObjectBuilder {
+fn entity_tags() -> OneOfBuilder {
     const TAG: &str = "(W/)?\"[!#-~\\u0080-\\u00ff]*\"";
-    const GAP: &str = "[ \\t]*,[ \\t,]*";
-    string(&format!("^(\\*|(,[ \\t,]*)?{TAG}({GAP}{TAG})*([ \\t]*,([ \\t,]*,)?)?)$"))
-        .examples([json!("\"v3\"")])
+    let list = format!("^(,[ \\t,]*)?{TAG}([ \\t]*,[ \\t,]*{TAG})*([ \\t]*,([ \\t,]*,)?)?$");
+    OneOfBuilder::new().item(fixed("*")).item(string(&list).examples([json!("\"v3\"")]))
 }
 
 fn if_match_sent() -> Parameter {
