@@ -18,6 +18,7 @@ use vtid_ledger::writer::machine::Ticket;
 use super::database::{Database, Epoch, Who};
 use super::log_model::{LogModel, Row};
 
+const END: Position = Position::new(u64::MAX >> 1);
 /// Kept, or in words what was broken.
 pub(super) type Promise = Result<(), String>;
 
@@ -214,9 +215,11 @@ impl Asked {
         }
     }
 
+    /// What it may be refused for at this moment: for nothing, if its key is known.
     fn observe(&mut self, log: &LogModel, position: Position) {
-        if let Err(refusal) =
-            decide(&StateAt { log, position }, &self.command.origin.actor, &self.command.action)
+        if self.earlier(log, position).is_none()
+            && let Err(refusal) =
+                decide(&StateAt { log, position }, &self.command.origin.actor, &self.command.action)
             && !self.refusals.contains(&refusal)
         {
             self.refusals.push(refusal);
@@ -245,19 +248,19 @@ impl Asked {
     }
 
     fn is_replay(&self, accepted: &Accepted, log: &LogModel) -> bool {
-        self.earlier(log).is_some_and(|(same, task)| same && task == accepted.task)
+        self.earlier(log, END).is_some_and(|(same, task)| same && task == accepted.task)
     }
 
     fn is_key_reused(&self, log: &LogModel) -> bool {
-        self.earlier(log).is_some_and(|(same, _)| !same)
+        self.earlier(log, END).is_some_and(|(same, _)| !same)
     }
 
-    /// The request under its key: whether it asked for the same, and the task after it.
-    fn earlier(&self, log: &LogModel) -> Option<(bool, Arc<Task>)> {
+    /// The request under its key as of a position: whether it asked for the same, and the task after it.
+    fn earlier(&self, log: &LogModel, at: Position) -> Option<(bool, Arc<Task>)> {
         let origin = &self.command.origin;
         let idempotency = origin.idempotency.as_ref()?;
         let key = (origin.actor.id.clone(), idempotency.key.clone());
-        let earlier = log.key(&key, Position::new(u64::MAX >> 1))?;
+        let earlier = log.key(&key, at)?;
         Some((earlier.hash == idempotency.hash, earlier.task))
     }
 }
