@@ -19,6 +19,7 @@ use super::database::{Database, Epoch, Who};
 use super::log_model::{LogModel, Row};
 
 const END: Position = Position::new(u64::MAX >> 1);
+
 /// Kept, or in words what was broken.
 pub(super) type Promise = Result<(), String>;
 
