@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use vtid_ledger::domain::command::{Action, Command};
+use vtid_ledger::domain::command::{Action, Command, Expected};
 use vtid_ledger::domain::decide::{Known, decide};
 use vtid_ledger::domain::event::{Event, EventType, IdSeed};
 use vtid_ledger::domain::evolve::evolve;
@@ -47,7 +47,7 @@ fn command(request: &Request, made: &[Vtid]) -> Option<Command> {
         Request::Create(body) => Action::Create(Arc::new(parse_create(body.as_bytes()).ok()?)),
         Request::Patch(index, body) => {
             let vtid = made.get(*index).copied().unwrap_or(Vtid::first_of(1999));
-            Action::Patch(vtid, parse_patch(body.as_bytes()).ok()?)
+            Action::Patch(vtid, parse_patch(body.as_bytes()).ok()?, Expected::Any)
         }
     };
     Some(Command { action, origin: longest_origin() })
@@ -76,13 +76,14 @@ fn run(requests: &[Request]) -> (Vec<Recorded>, States) {
         let time = Timestamp::from_millis(1_767_225_600_000 + i64::try_from(n).unwrap() * 777);
         let vtid = match command.action {
             Action::Create(_) => numbering.give_out(time),
-            Action::Patch(vtid, _) => vtid,
+            Action::Patch(vtid, ..) => vtid,
+            Action::Refuse(_) => unreachable!("what is refused has no events"),
         };
         for (index, data) in (0u8..).zip(events) {
             let before = states.0.remove(&vtid);
             let tenant = match &command.action {
                 Action::Create(create) => create.tenant.clone(),
-                Action::Patch(..) => before.as_ref().unwrap().tenant.clone(),
+                Action::Patch(..) | Action::Refuse(_) => before.as_ref().unwrap().tenant.clone(),
             };
             let event = Event {
                 position: Position::new(log.len() as u64 + 1),

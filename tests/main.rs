@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod commands;
+mod conditional;
 mod connections_cut;
 mod create;
 mod damaged_store;
@@ -28,6 +29,7 @@ mod reads;
 mod reads_lost;
 mod rebuild;
 mod rebuild_under_load;
+mod retries;
 mod roles;
 mod schemathesis;
 mod simulation;

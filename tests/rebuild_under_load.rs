@@ -56,7 +56,8 @@ async fn seed_large_task(platform: &Platform) -> Vtid {
                 };
                 let data = match command.action {
                     Action::Create(create) => EventData::Created(create),
-                    Action::Patch(_, patch) => EventData::Updated(patch),
+                    Action::Patch(_, patch, _) => EventData::Updated(patch),
+                    Action::Refuse(_) => unreachable!("nothing is refused"),
                 };
                 let event = Event {
                     position: Position::new(number),

@@ -86,6 +86,6 @@ fn tool(root: &Path) -> PathBuf {
 
 /// How many cases it made.
 fn generated(told: &str) -> u64 {
-    let (before, _) = told.split_once(" generated").expect("the number of cases");
+    let (before, _) = told.split_once(" generated,").expect("the number of cases");
     before.rsplit(char::is_whitespace).next().unwrap().parse().unwrap()
 }

@@ -30,6 +30,12 @@ def refused_for_the_reason_in_the_configuration(ctx, response, case):
         assert response.json()["code"] == "vtid_not_found", f"{response.text}"
         asked = (case.path_parameters or {}).get("vtid")
         assert asked not in given_out, f"{asked} was given out, and is not found"
+    asked_for = {name.lower() for name in case.headers or {}}
+    for status, header in ((304, "if-none-match"), (412, "if-match"), (422, "idempotency-key")):
+        if response.status_code == status:
+            assert header in asked_for, f"{status} without {header}"
+    if response.status_code == 412:
+        assert response.headers["etag"] == [f'"v{response.json()["detail"]["current"]}"'], f"{response.headers}"
     if response.status_code == 409:
         detail = response.json()["detail"]
         assert detail["to"] == case.body["status"] != detail["from"], f"{response.text}"

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::decide::Refusal;
 use super::metadata::Metadata;
 use super::origin::Origin;
+use super::position::Version;
 use super::status::Status;
 use super::text::{Assignee, Description, TaskFamily, TaskType, Tenant};
 use super::vtid::{ParsedVtid, Vtid};
@@ -70,13 +72,37 @@ pub struct PatchTask {
     pub metadata: Change<Metadata>,
 }
 
-/// One of the two.
+/// On which versions of a task its caller wants a patch to be decided.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub enum Expected {
+    /// Whichever the task is at.
+    #[default]
+    Any,
+    /// One of these; there may be none.
+    OneOf(Box<[Version]>),
+}
+
+impl Expected {
+    /// Whether a task of this version may be patched.
+    #[must_use]
+    pub fn allows(&self, version: Version) -> bool {
+        match self {
+            Self::Any => true,
+            Self::OneOf(versions) => versions.contains(&version),
+        }
+    }
+}
+
+/// What a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Make a new task. Shared with the event that it becomes.
     Create(Arc<CreateTask>),
-    /// Change the task of this number.
-    Patch(Vtid, PatchTask),
+    /// Change the task of this number, if it is of an expected version.
+    Patch(Vtid, PatchTask, Expected),
+    /// What can't be done, for this reason. Only a request with an idempotency key comes so far: under a key that is
+    /// known it is told of that instead.
+    Refuse(Refusal),
 }
 
 /// An action, and the request that it came with.
@@ -101,8 +127,18 @@ impl Command {
                 Action::Create(create) => {
                     create.description.as_str().len() + create.metadata.as_ref().map_or(0, metadata)
                 }
-                Action::Patch(_, PatchTask { metadata: Change::Set(m), .. }) => metadata(m),
-                Action::Patch(..) => 0,
+                Action::Patch(_, patch, expected) => {
+                    let metadata = match &patch.metadata {
+                        Change::Set(m) => metadata(m),
+                        Change::Keep | Change::Clear => 0,
+                    };
+                    let versions = match expected {
+                        Expected::Any => 0,
+                        Expected::OneOf(versions) => size_of_val(&**versions),
+                    };
+                    metadata + versions
+                }
+                Action::Refuse(refusal) => refusal.approximate_bytes(),
             }
     }
 }

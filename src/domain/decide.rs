@@ -6,6 +6,8 @@ use super::command::{Action, Change, CreateTask, ParentRef, PatchTask};
 use super::event::EventData;
 use super::metadata::{Metadata, MetadataFault};
 use super::origin::Actor;
+use super::payload::Fault;
+use super::position::Version;
 use super::status::Status;
 use super::task::Task;
 use super::vtid::Vtid;
@@ -13,6 +15,9 @@ use super::vtid::Vtid;
 /// Why a well-formed command is refused; nothing is appended for it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Refusal {
+    /// The body is not what its call takes, with every fault of it. Told before anything is decided.
+    #[error("the body has faults")]
+    Payload(Vec<Fault>),
     /// There is no task of this number.
     #[error("no task has this VTID")]
     TaskNotFound,
@@ -22,6 +27,12 @@ pub enum Refusal {
     /// The task is of a tenant in which this actor may not patch.
     #[error("only tasks of your own tenant may be patched")]
     OtherTenant,
+    /// The task is of another version than the caller expects.
+    #[error("the task is at version {current}")]
+    VersionMismatch {
+        /// The task's version.
+        current: Version,
+    },
     /// The metadata would pass a limit after the merge.
     #[error("after the merge, {0}")]
     Metadata(MetadataFault),
@@ -33,6 +44,19 @@ pub enum Refusal {
         /// What the patch asked for.
         to: Status,
     },
+}
+
+/// Bytes that a fault costs besides its texts.
+const FAULT_BYTES: usize = 64;
+
+impl Refusal {
+    /// About how many bytes it holds in memory besides its own.
+    #[must_use]
+    pub fn approximate_bytes(&self) -> usize {
+        let Self::Payload(faults) = self else { return 0 };
+        let of_path = |path: &[String]| path.iter().map(|key| key.len() + size_of::<String>()).sum::<usize>();
+        faults.iter().map(|fault| FAULT_BYTES + of_path(&fault.path) + fault.message.len()).sum()
+    }
 }
 
 /// What the log knows, at some head, of the tasks that a command names.
@@ -50,11 +74,16 @@ pub trait Known {
 pub fn decide(known: &impl Known, actor: &Actor, action: &Action) -> Result<Vec<EventData>, Refusal> {
     match action {
         Action::Create(create) => decide_create(known, create),
-        Action::Patch(vtid, patch) => {
+        Action::Refuse(refusal) => Err(refusal.clone()),
+        Action::Patch(vtid, patch, expected) => {
             let task = known.task(*vtid).ok_or(Refusal::TaskNotFound)?;
             // Before anything is told of the task's state.
             if !actor.may_patch_in(&task.tenant) {
                 return Err(Refusal::OtherTenant);
+            }
+            // Before the patch is held to a state that its caller did not mean.
+            if !expected.allows(task.version) {
+                return Err(Refusal::VersionMismatch { current: task.version });
             }
             decide_patch(task, patch).map(|data| vec![data])
         }

@@ -8,7 +8,7 @@ use super::text::{Assignee, Description, TaskFamily, TaskType, Tenant};
 use super::vtid::Vtid;
 
 /// What is wrong with one place of a body.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Fault {
     /// Keys and array indexes from the body inwards; empty for the body itself.
     pub path: Vec<String>,

@@ -11,6 +11,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use super::answer::LEDGER_POSITION;
 use super::reading::LEDGER_MIN_POSITION;
 use super::request_id::X_REQUEST_ID;
+use super::writing::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED};
 
 /// How long a browser may remember what it was told.
 const MAX_AGE: Duration = Duration::from_mins(10);
@@ -57,12 +58,16 @@ impl Cors {
             .allow_headers([
                 header::AUTHORIZATION,
                 header::CONTENT_TYPE,
+                header::IF_MATCH,
+                header::IF_NONE_MATCH,
+                IDEMPOTENCY_KEY,
                 LEDGER_MIN_POSITION,
                 X_REQUEST_ID,
                 HeaderName::from_static("traceparent"),
             ])
             .expose_headers([
                 LEDGER_POSITION,
+                IDEMPOTENCY_REPLAYED,
                 X_REQUEST_ID,
                 header::ETAG,
                 header::LOCATION,

@@ -4,12 +4,13 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::answer;
+pub(super) use super::unavailable::Unavailable;
 use crate::auth::AuthError;
 use crate::auth::verify::TokenFault;
 use crate::domain::decide::Refusal;
 use crate::domain::json::{Json, ObjectWriter};
 use crate::domain::payload::Fault;
-use crate::domain::position::Position;
+use crate::domain::position::{Position, Version};
 use crate::domain::status::Status;
 use crate::domain::vtid::MalformedVtid;
 use crate::writer::answer::WriteError;
@@ -42,6 +43,11 @@ pub(super) enum ApiError {
         /// What was asked for.
         to: Status,
     },
+    /// 412: the task is of another version than the caller expects.
+    VersionMismatch {
+        /// The task's version.
+        current: Version,
+    },
     /// 413: the body is too large.
     PayloadTooLarge,
     /// 415: the body is not JSON, and why.
@@ -57,64 +63,6 @@ pub(super) enum ApiError {
     Unavailable(Unavailable),
     /// 500: a bug; whoever finds it logs the cause.
     Internal,
-}
-
-/// What a caller of an answer with 503 may assume.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unavailable {
-    /// A write: nothing was written.
-    NotWritten,
-    /// A read: the database did not answer.
-    NoAnswer,
-    /// The keys that tokens are checked with can't be had.
-    KeysAway,
-    /// More requests are under way than this process takes; this one was not looked at.
-    Busy,
-    /// It may have been written.
-    OutcomeUnknown,
-    /// The read table does not show what it must, yet.
-    ReadBehind,
-    /// The ledger lost history; an operator must decide.
-    LedgerBehind,
-}
-
-impl Unavailable {
-    const fn code(self) -> &'static str {
-        match self {
-            Self::NotWritten | Self::NoAnswer | Self::KeysAway | Self::Busy => "unavailable",
-            Self::OutcomeUnknown => "outcome_unknown",
-            Self::ReadBehind => "read_behind",
-            Self::LedgerBehind => "ledger_behind",
-        }
-    }
-
-    const fn detail(self) -> &'static str {
-        match self {
-            Self::NotWritten => "nothing was written; try again",
-            Self::NoAnswer => "the database did not answer; try again",
-            Self::KeysAway => "the keys that tokens are checked with can't be fetched; try again",
-            Self::Busy => "too many requests are under way; this one was not looked at; try again",
-            Self::OutcomeUnknown => "it may have been written; retry with the same Idempotency-Key",
-            Self::ReadBehind => "the read table does not show the required position yet; try again",
-            Self::LedgerBehind => {
-                "the ledger lost history; nothing is written until an operator has decided; reads go on"
-            }
-        }
-    }
-
-    /// After how many seconds it makes sense to ask again.
-    const fn retry_after_seconds(self) -> &'static str {
-        match self {
-            Self::NotWritten
-            | Self::NoAnswer
-            | Self::KeysAway
-            | Self::Busy
-            | Self::OutcomeUnknown
-            | Self::ReadBehind => "1",
-            // It waits for a person.
-            Self::LedgerBehind => "30",
-        }
-    }
 }
 
 impl ApiError {
@@ -134,6 +82,9 @@ impl ApiError {
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "Request timeout", "request_timeout"),
             Self::InvalidTransition { .. } => {
                 (StatusCode::CONFLICT, "Invalid status transition", "invalid_transition")
+            }
+            Self::VersionMismatch { .. } => {
+                (StatusCode::PRECONDITION_FAILED, "Version mismatch", "version_mismatch")
             }
             Self::PayloadTooLarge => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "Payload too large", "payload_too_large")
@@ -176,6 +127,9 @@ impl ApiError {
                     detail.string("to", to.as_str());
                     detail.json("allowed", &Json::Array(allowed));
                 });
+            }
+            Self::VersionMismatch { current } => {
+                error.object("detail", |detail| detail.number("current", current.get()));
             }
             Self::PayloadTooLarge => error.string("detail", "a body may have 256 KiB at most"),
             Self::Forbidden(why) | Self::UnsupportedMediaType(why) => error.string("detail", why),
@@ -236,6 +190,7 @@ impl IntoResponse for ApiError {
                 response.headers_mut().insert(header::RETRY_AFTER, seconds);
             }
             Self::VtidNotFound(Some(position)) => answer::show_position(&mut response, position),
+            Self::VersionMismatch { current } => answer::show_version(&mut response, current),
             _ => {}
         }
         response
@@ -269,8 +224,10 @@ impl From<Refusal> for ApiError {
         let of_field =
             |field: &str, fault: &Refusal| Self::InvalidPayload(vec![Fault::of_field(field, fault)]);
         match refusal {
+            Refusal::Payload(faults) => Self::InvalidPayload(faults),
             Refusal::TaskNotFound => Self::VtidNotFound(None),
             Refusal::OtherTenant => Self::Forbidden("only tasks of your own tenant may be patched"),
+            Refusal::VersionMismatch { current } => Self::VersionMismatch { current },
             Refusal::UnknownParent => of_field("parentVtid", &refusal),
             Refusal::Metadata(_) => of_field("metadata", &refusal),
             Refusal::InvalidTransition { from, to } => Self::InvalidTransition { from, to },

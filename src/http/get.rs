@@ -1,17 +1,21 @@
 //! `GET /vtid/{vtid}`
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
+use axum::body::{Body, Bytes};
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
+use futures::stream;
 use utoipa::openapi::RefOr;
 use utoipa::{IntoResponses, openapi as api};
 
 use super::error::ApiError;
-use super::openapi::{self, Answers, ReadHeaders, TASKS};
+use super::openapi::{self, Answers, OneReadHeaders, TASKS};
 use super::path::PathVtid;
-use super::reading::MinPosition;
+use super::reading::ReadRequest;
 use super::{Api, answer};
 use crate::domain::command::ParentRef;
 use crate::domain::position::Position;
@@ -23,19 +27,23 @@ use crate::projections::read::{ReadFailure, Reader, Shown};
 /// One task.
 #[utoipa::path(
     get, path = "/vtid/{vtid}", operation_id = "getTask", tag = TASKS,
-    params(("vtid" = Vtid, Path, description = "Which task."), ReadHeaders), responses(Got)
+    params(("vtid" = Vtid, Path, description = "Which task."), OneReadHeaders), responses(Got)
 )]
 pub(super) async fn get(
     State(api): State<Arc<Api>>,
     PathVtid(vtid): PathVtid,
-    MinPosition(asked): MinPosition,
+    request: ReadRequest,
 ) -> Result<Response, ApiError> {
     let shown = match vtid {
-        ParsedVtid::Possible(vtid) => api.reader.get(vtid, asked).await?,
-        ParsedVtid::Impossible => nothing(&api.reader, asked).await?,
+        ParsedVtid::Possible(vtid) => api.reader.get(vtid, request.min_position).await?,
+        ParsedVtid::Impossible => nothing(&api.reader, request.min_position).await?,
     };
     let Some(task) = shown.value else { return Err(ApiError::VtidNotFound(Some(shown.position))) };
-    Ok(print(&task, shown.position))
+    let known = request.known.is_some_and(|tags| tags.has(task.version));
+    let mut response = if known { not_modified() } else { print(&task) };
+    answer::show_position(&mut response, shown.position);
+    answer::show_version(&mut response, task.version);
+    Ok(response)
 }
 
 /// No task ever has the number; the answer still says at which position it has none, as every read does. The
@@ -46,11 +54,16 @@ async fn nothing(reader: &Reader, asked: Position) -> Result<Shown<Option<Arc<Ta
     Ok(Shown { value: None, position: shown.position })
 }
 
-fn print(task: &Task, position: Position) -> Response {
+fn print(task: &Task) -> Response {
     let row = answer::row(task);
-    let mut response = answer::ok(row.len() + 32, |body| body.raw("data", &row));
-    answer::show_position(&mut response, position);
-    answer::show_version(&mut response, task.version);
+    answer::ok(row.len() + 32, |body| body.raw("data", &row))
+}
+
+/// The caller has it already: an answer without a body. Of a body whose length is not known no `Content-Length` is told:
+/// it would have to be that of the row (RFC 9110, 8.6).
+fn not_modified() -> Response {
+    let mut response = Response::new(Body::from_stream(stream::empty::<Result<Bytes, Infallible>>()));
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
     response
 }
 
@@ -63,6 +76,7 @@ impl IntoResponses for Got {
             .header(openapi::position_shown())
             .header(openapi::etag())
             .link("patch", "patchTask", "$response.body#/data/vtid")
+            .further("304", openapi::not_modified())
             .errors([ApiError::InvalidVtid, ApiError::VtidNotFound(Some(Position::ZERO))])
             .errors(openapi::of_work())
             .errors(openapi::of_reads())
@@ -78,10 +92,8 @@ mod tests {
     use crate::http::tests::support::task;
 
     #[tokio::test]
-    async fn a_task_bears_its_version_and_the_position_that_is_shown() {
-        let response = print(&task(), Position::new(99));
-        assert_eq!(response.headers()["ledger-position"], "99");
-        assert_eq!(response.headers()["etag"], "\"v3\"");
+    async fn a_task_is_printed_as_its_row() {
+        let response = print(&task());
         let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
         let expected = format!(r#"{{"ok":true,"data":{}}}"#, answer::row(&task()));
         assert_eq!(String::from_utf8(bytes.to_vec()).unwrap(), expected);

@@ -64,12 +64,8 @@ fn parse(query: Option<&str>, headers: &HeaderMap) -> Result<(ListQuery, Positio
     } else {
         None
     };
-    let faults = parameters.into_faults();
-    if faults.is_empty() {
-        Ok((ListQuery { filters, limit, cursor }, position))
-    } else {
-        Err(ApiError::InvalidQuery(faults))
-    }
+    parameters.finish()?;
+    Ok((ListQuery { filters, limit, cursor }, position))
 }
 
 fn parse_limit(text: &str) -> Result<PageLimit, String> {

@@ -1,7 +1,7 @@
 //! The HTTP API.
 //!
 //! [`App`] answers requests, [`serve`] has them come in. Routes are one file each; what they share: the way in
-//! ([`path`], [`query`], [`reading`], [`body`], [`origin`]) and the way out ([`answer`], [`error`]).
+//! ([`path`], [`query`], [`reading`], [`writing`], [`body`], [`origin`]) and the way out ([`answer`], [`error`]).
 
 mod access_log;
 mod admission;
@@ -12,6 +12,7 @@ mod connection;
 mod cors;
 mod create;
 mod docs;
+mod entity_tag;
 mod error;
 mod get;
 mod headers;
@@ -30,7 +31,9 @@ mod request_id;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod unavailable;
 mod unread;
+mod writing;
 
 use std::sync::Arc;
 

@@ -3,19 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::Response;
 use utoipa::openapi::RefOr;
 use utoipa::{IntoResponses, openapi as api};
 
+use super::Api;
 use super::error::ApiError;
-use super::openapi::{self, Answers, TASKS, WriteHeaders};
-use super::origin::RequestOrigin;
+use super::openapi::{self, Answers, PatchHeaders, TASKS};
 use super::path::PathVtid;
-use super::reading::NoParameters;
-use super::{Api, answer, body};
-use crate::domain::command::{Action, Command, PatchTask};
+use super::writing::{self, WriteRequest};
+use crate::domain::command::{Action, PatchTask};
+use crate::domain::decide::Refusal;
 use crate::domain::payload::parse_patch;
+use crate::domain::position::Version;
 use crate::domain::row::write_row;
 use crate::domain::status::Status;
 use crate::domain::vtid::{ParsedVtid, Vtid};
@@ -25,35 +26,29 @@ use crate::domain::vtid::{ParsedVtid, Vtid};
 /// A patch that changes nothing is recorded too.
 #[utoipa::path(
     patch, path = "/vtid/{vtid}", operation_id = "patchTask", tag = TASKS,
-    params(("vtid" = Vtid, Path, description = "Which task."), WriteHeaders),
+    params(("vtid" = Vtid, Path, description = "Which task."), PatchHeaders),
     request_body(content = PatchTask, example = openapi::example::patch), responses(Patched)
 )]
 pub(super) async fn patch(
     State(api): State<Arc<Api>>,
     PathVtid(vtid): PathVtid,
-    NoParameters: NoParameters,
-    RequestOrigin(origin): RequestOrigin,
-    request: Request,
+    mut request: WriteRequest,
 ) -> Result<Response, ApiError> {
-    let (head, body) = request.into_parts();
-    let bytes = body::read_json(&head.headers, body, api.limits.body_read_timeout).await?;
-    let patch = parse_patch(&bytes).map_err(ApiError::InvalidPayload)?;
-    let ParsedVtid::Possible(vtid) = vtid else {
-        // No task ever has it, so there is nothing to ask the writer.
-        return Err(ApiError::VtidNotFound(None));
+    let expected = std::mem::take(&mut request.expected);
+    let action = match (parse_patch(&request.body), vtid) {
+        (Err(faults), _) => Action::Refuse(Refusal::Payload(faults)),
+        (Ok(patch), ParsedVtid::Possible(vtid)) => Action::Patch(vtid, patch, expected),
+        // No task ever has it.
+        (Ok(_), ParsedVtid::Impossible) => Action::Refuse(Refusal::TaskNotFound),
     };
-    let accepted = api.writer.submit(Command { action: Action::Patch(vtid, patch), origin }).await?;
-    let mut response = answer::ok(answer::ROW_BYTES, |body| {
-        body.plain("vtid", vtid);
+    let accepted = request.submit(&api, action).await?;
+    Ok(writing::answer(&accepted, |body| {
         body.print("data", |out| {
             out.push('[');
             write_row(&accepted.task, out);
             out.push(']');
         });
-    });
-    answer::show_position(&mut response, accepted.task.position);
-    answer::show_version(&mut response, accepted.task.version);
-    Ok(response)
+    }))
 }
 
 /// The answers of this call.
@@ -68,9 +63,11 @@ impl IntoResponses for Patched {
         )
         .header(openapi::position_written())
         .header(openapi::etag())
+        .header(openapi::replayed())
         .link("get", "getTask", "$response.body#/vtid")
         .link("patch", "patchTask", "$response.body#/vtid")
         .errors([ApiError::InvalidVtid, ApiError::VtidNotFound(None)])
+        .errors([ApiError::VersionMismatch { current: Version::new(3) }])
         .errors([ApiError::InvalidTransition { from: Status::Complete, to: Status::Active }])
         .errors(openapi::of_bodies())
         .errors(openapi::of_work())

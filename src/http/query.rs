@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
+use super::error::ApiError;
 use crate::domain::payload::Fault;
 
 /// Faults that are listed at most: what a caller can read. The rest are counted.
@@ -86,6 +87,15 @@ impl<'a> Parameters<'a> {
     /// Whether nothing was found wrong so far.
     pub(super) fn are_right(&self) -> bool {
         self.faults.is_empty()
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    /// 400, if anything was found wrong.
+    pub(super) fn finish(self) -> Result<(), ApiError> {
+        let faults = self.into_faults();
+        if faults.is_empty() { Ok(()) } else { Err(ApiError::InvalidQuery(faults)) }
     }
 
     /// Everything that was found wrong; empty if nothing was.

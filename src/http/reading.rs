@@ -1,9 +1,11 @@
-//! What every read has: the position that it must show at least, and how its failures are told.
+//! What reads have: the position that they must show at least, what the caller has already, and how their failures are
+//! told.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, header};
 
+use super::entity_tag::{TagHeader, TagList};
 use super::error::{ApiError, Unavailable};
 use super::headers::single;
 use super::query::Parameters;
@@ -13,6 +15,7 @@ use crate::projections::read::ReadFailure;
 pub(super) const LEDGER_MIN_POSITION: HeaderName = HeaderName::from_static("ledger-min-position");
 /// As the contract spells it, for the list of faults.
 const LEDGER_MIN_POSITION_NAME: &str = "Ledger-Min-Position";
+const IF_NONE_MATCH: TagHeader = TagHeader { name: header::IF_NONE_MATCH, spelled: "If-None-Match" };
 
 /// The route takes no parameters, and the request has none.
 pub(super) struct NoParameters;
@@ -22,22 +25,27 @@ impl<S: Sync> FromRequestParts<S> for NoParameters {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let Some(query) = parts.uri.query() else { return Ok(Self) };
-        let faults = Parameters::read(Some(query), &[]).into_faults();
-        if faults.is_empty() { Ok(Self) } else { Err(ApiError::InvalidQuery(faults)) }
+        Parameters::read(Some(query), &[]).finish().map(|()| Self)
     }
 }
 
-/// The position that the caller wants to see at least (`Ledger-Min-Position`), of a read that takes no parameters.
-pub(super) struct MinPosition(pub(super) Position);
+/// A read of one thing, which takes no parameters.
+pub(super) struct ReadRequest {
+    /// The position that the caller wants to see at least (`Ledger-Min-Position`).
+    pub(super) min_position: Position,
+    /// What the caller has already (`If-None-Match`).
+    pub(super) known: Option<TagList>,
+}
 
-impl<S: Sync> FromRequestParts<S> for MinPosition {
+impl<S: Sync> FromRequestParts<S> for ReadRequest {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let mut parameters = Parameters::read(parts.uri.query(), &[]);
-        let position = min_position(&parts.headers, &mut parameters);
-        let faults = parameters.into_faults();
-        if faults.is_empty() { Ok(Self(position)) } else { Err(ApiError::InvalidQuery(faults)) }
+        let min_position = min_position(&parts.headers, &mut parameters);
+        let known = TagList::take(&parts.headers, &IF_NONE_MATCH, &mut parameters);
+        parameters.finish()?;
+        Ok(Self { min_position, known })
     }
 }
 

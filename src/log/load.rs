@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::TryStreamExt;
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
 use super::read::{ReadError, recorded};
 use crate::domain::evolve::evolve;
-use crate::domain::origin::{IdempotencyKey, RequestHash};
+use crate::domain::origin::{Idempotency, IdempotencyKey, RequestHash};
 use crate::domain::position::{Position, Version};
 use crate::domain::row::parse_snapshot;
 use crate::domain::task::Task;
@@ -60,6 +61,8 @@ pub struct Loaded {
     pub keys: BTreeMap<KeyOf, Earlier>,
     /// Wanted tasks whose stream can't be read: their commands fail, and theirs alone.
     pub unreadable: BTreeSet<Vtid>,
+    /// Wanted keys whose earlier request can't be read: the commands under them fail, and they alone.
+    pub unreadable_keys: BTreeSet<KeyOf>,
 }
 
 /// Loads what is wanted as of position `at`.
@@ -80,7 +83,7 @@ pub async fn load(connection: &mut PgConnection, wanted: &Wanted, at: Position) 
         loaded.parents = load_parents(connection, &wanted.parents, at).await?;
     }
     if !wanted.keys.is_empty() {
-        loaded.keys = load_keys(connection, &wanted.keys, at).await?;
+        load_keys(connection, &wanted.keys, at, &mut loaded).await?;
     }
     Ok(loaded)
 }
@@ -177,34 +180,47 @@ async fn load_parents(
     Ok(vtids.iter().copied().filter(|vtid| found.contains(&vtid.to_string())).collect())
 }
 
-/// The earlier requests under `keys`, each with the task as it was then.
+/// Adds the earlier requests under `keys`, each with the task as it was then.
 async fn load_keys(
     connection: &mut PgConnection,
     keys: &BTreeSet<KeyOf>,
     at: Position,
-) -> Result<BTreeMap<KeyOf, Earlier>, ReadError> {
-    let actors: Vec<&str> = keys.iter().map(|(actor, _)| actor.as_str()).collect();
-    let texts: Vec<&str> = keys.iter().map(|(_, key)| key.as_str()).collect();
+    loaded: &mut Loaded,
+) -> Result<(), ReadError> {
+    let listed: Vec<&KeyOf> = keys.iter().collect();
     let rows = sqlx::query(
-        "select e.position, e.event_id, e.body
-         from unnest($1::text[], $2::text[]) wanted (actor, key)
+        "select wanted.place, e.position, e.event_id, e.body
+         from unnest($1::text[], $2::text[]) with ordinality wanted (actor, key, place)
          join ledger.event e on e.actor = wanted.actor and e.idempotency_key = wanted.key
          where e.position <= $3",
     )
-    .bind(actors)
-    .bind(texts)
+    .bind(listed.iter().map(|(actor, _)| actor.as_str()).collect::<Vec<_>>())
+    .bind(listed.iter().map(|(_, key)| key.as_str()).collect::<Vec<_>>())
     .bind(at.to_i64())
     .fetch_all(&mut *connection)
     .await?;
-    let mut found = BTreeMap::new();
     for row in &rows {
-        let event = recorded(row, None)?.event;
-        let tasks = load_tasks(connection, &BTreeSet::from([event.vtid]), event.position).await?;
-        let (Some(task), Some(idempotency)) = (tasks.get(&event.vtid), event.origin.idempotency) else {
-            return Err(ReadError::Damaged(event.position));
-        };
-        let earlier = Earlier { hash: idempotency.hash, task: Arc::clone(task) };
-        found.insert((event.origin.actor.id, idempotency.key), earlier);
+        let place = usize::try_from(row.try_get::<i64, _>("place")?).unwrap_or_default();
+        let Some(&key) = place.checked_sub(1).and_then(|index| listed.get(index)) else { continue };
+        match load_earlier(connection, key, row).await {
+            Ok(earlier) => drop(loaded.keys.insert(key.clone(), earlier)),
+            Err(ReadError::Database(error)) => return Err(ReadError::Database(error)),
+            Err(error) => {
+                tracing::error!(%error, "the request under an idempotency key can't be read");
+                loaded.unreadable_keys.insert(key.clone());
+            }
+        }
     }
-    Ok(found)
+    Ok(())
+}
+
+/// The request behind the event of `row`, which the log has under `key`.
+async fn load_earlier(connection: &mut PgConnection, key: &KeyOf, row: &PgRow) -> Result<Earlier, ReadError> {
+    let event = recorded(row, None)?.event;
+    let mut tasks = load_tasks(connection, &BTreeSet::from([event.vtid]), event.position).await?;
+    let same = |idempotency: &Idempotency| event.origin.actor.id == key.0 && idempotency.key == key.1;
+    match (tasks.remove(&event.vtid), &event.origin.idempotency) {
+        (Some(task), Some(idempotency)) if same(idempotency) => Ok(Earlier { hash: idempotency.hash, task }),
+        _ => Err(ReadError::Damaged(event.position)),
+    }
 }

@@ -89,11 +89,24 @@ fn right(vtids: &[String]) -> BoxedStrategy<Vec<u8>> {
             body
         )),
     ];
-    (request, any::<bool>())
-        .prop_map(|((method, target, body), is_chunked)| {
-            put_together(method, &target, &[JSON.to_vec()], Some(body.as_bytes()), is_chunked)
+    (request, proptest::option::weighted(0.2, condition()), any::<bool>())
+        .prop_map(|((method, target, body), condition, is_chunked)| {
+            let headers: Vec<Vec<u8>> = [JSON.to_vec()].into_iter().chain(condition).collect();
+            put_together(method, &target, &headers, Some(body.as_bytes()), is_chunked)
         })
         .boxed()
+}
+
+/// On which a write may depend: a key that came before, perhaps, or a version.
+fn condition() -> BoxedStrategy<Vec<u8>> {
+    const LINES: [&str; 5] = [
+        "idempotency-key: k",
+        "idempotency-key: one-more",
+        "if-match: \"v1\"",
+        "if-match: W/\"v2\", \"v3\"",
+        "if-match: *",
+    ];
+    select(&LINES[..]).prop_map(|line| line.as_bytes().to_vec()).boxed()
 }
 
 /// Requests whose head can be read, whatever else is wrong with them.
@@ -194,7 +207,7 @@ fn line(name: &str, value: Vec<u8>) -> Vec<u8> {
 
 /// None that says how the body is framed, or that the connection goes on.
 fn header() -> BoxedStrategy<Vec<u8>> {
-    const LINES: [&str; 22] = [
+    const LINES: [&str; 28] = [
         "content-encoding: gzip",
         "content-encoding: identity",
         "content-type: text/plain",
@@ -207,9 +220,15 @@ fn header() -> BoxedStrategy<Vec<u8>> {
         "authorization: Bearer x.y.z",
         "authorization: Basic Og==",
         "if-match: \"v1\"",
+        "if-match: W/\"v1\",, \"v2\"",
+        "if-match: v1",
         "if-none-match: *",
+        "if-none-match: \"v1\" \"v2\"",
         "if-modified-since: yesterday",
         "idempotency-key: k",
+        "idempotency-key: another-one",
+        "idempotency-key: a b",
+        "idempotency-key:",
         "range: bytes=0-1",
         "accept: text/html;q=x",
         "origin: null",
@@ -218,13 +237,15 @@ fn header() -> BoxedStrategy<Vec<u8>> {
         "x-forwarded-for: ' OR 1=1",
         "cookie: a=b; c=\"d",
     ];
-    const NAMES: [&str; 8] = [
+    const NAMES: [&str; 10] = [
         "x-request-id",
         "traceparent",
         "content-encoding",
         "accept",
         "origin",
         "if-match",
+        "if-none-match",
+        "idempotency-key",
         "x-a",
         "access-control-request-method",
     ];

@@ -153,6 +153,37 @@ async fn floods_of_headers() {
     assert_eq!(answer.status, 200);
 }
 
+/// A condition or a key that can't be read is told as a fault of the query, and whatever else is wrong in the head too.
+#[tokio::test]
+async fn conditions_and_keys_that_are_none() {
+    let ledger = Ledger::start().await;
+    let patch = || ledger.patch("{\"status\":\"active\"}");
+    let long = "k".repeat(256);
+    for key in ["", " ", "a b", "a\tb", "\u{e4}", "k\u{a0}", &long] {
+        for request in [patch(), ledger.post(create_with(&[]))] {
+            ledger.refuses(request.header("idempotency-key", key), &query(&["Idempotency-Key"]), key).await;
+        }
+    }
+    let two = patch().header("idempotency-key", "a").header("idempotency-key", "b");
+    ledger.refuses(two, &query(&["Idempotency-Key"]), "two keys").await;
+    for tags in ["", ",,", "v1", "\"v1", "'v1'", "\"v1\";\"v2\"", "W/*", "*,*", "\"\u{1F680}\" x"] {
+        ledger.refuses(patch().header("if-match", tags), &query(&["If-Match"]), tags).await;
+        let get = ledger.get(&format!("/vtid/{}", ledger.vtid)).header("if-none-match", tags);
+        ledger.refuses(get, &query(&["If-None-Match"]), tags).await;
+    }
+    let target = format!("/vtid/{}?x=1", ledger.vtid);
+    let all = ledger.with_json(Method::PATCH, &target, "nonsense").header("if-match", "x");
+    let all = all.header("idempotency-key", "");
+    ledger.refuses(all, &query(&["x", "If-Match", "Idempotency-Key"]), "all of them").await;
+    // As many tags as a head has room for.
+    let tags = "W/\"v1\",".repeat(3_000);
+    let answer = ledger.service.send(patch().header("if-match", &tags)).await.expect(412);
+    assert_eq!(answer.body["detail"]["current"], 1);
+    ledger.takes(patch().header("if-match", format!("{tags}\"v1\""))).await;
+    // Where a header says nothing it is not looked at.
+    ledger.takes(ledger.post(create_with(&[])).header("if-match", "x").header("if-none-match", "x")).await;
+}
+
 /// What is no HTTP gets a bare 4xx or no answer, and what could be read in two ways is never acted upon.
 #[tokio::test]
 async fn heads_that_are_none_and_bodies_with_two_lengths() {

@@ -84,7 +84,15 @@ async fn pages_of_listed_origins_may_read_answers() {
     assert_eq!(answer.header("access-control-allow-origin"), LISTED);
     assert!(answer.header("access-control-allow-methods").contains("PATCH"));
     let allowed = answer.header("access-control-allow-headers").to_owned();
-    for name in ["authorization", "content-type", "ledger-min-position", "x-request-id"] {
+    for name in [
+        "authorization",
+        "content-type",
+        "idempotency-key",
+        "if-match",
+        "if-none-match",
+        "ledger-min-position",
+        "x-request-id",
+    ] {
         assert!(allowed.contains(name), "{allowed}");
     }
     assert!(answer.headers.contains_key("x-request-id"));
@@ -98,7 +106,8 @@ async fn pages_of_listed_origins_may_read_answers() {
     let answer = service.send(create(LISTED)).await.expect(200);
     assert_eq!(answer.header("access-control-allow-origin"), LISTED);
     let exposed = answer.header("access-control-expose-headers").to_owned();
-    for name in ["ledger-position", "etag", "location", "x-request-id", "retry-after"] {
+    for name in ["ledger-position", "etag", "location", "x-request-id", "retry-after", "idempotency-replayed"]
+    {
         assert!(exposed.contains(name), "{exposed}");
     }
     assert!(answer.header("vary").contains("origin"));

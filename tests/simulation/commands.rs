@@ -2,8 +2,11 @@
 
 use std::sync::{Arc, LazyLock};
 
-use vtid_ledger::domain::command::{Action, Command, PatchTask};
+use vtid_ledger::domain::command::{Action, Command, Expected, PatchTask};
+use vtid_ledger::domain::decide::Refusal;
 use vtid_ledger::domain::origin::{Idempotency, IdempotencyKey, Origin, RequestHash, RequestId};
+use vtid_ledger::domain::payload::Fault;
+use vtid_ledger::domain::position::Version;
 use vtid_ledger::domain::vtid::Vtid;
 use vtid_ledger::writer::machine::Ticket;
 
@@ -32,6 +35,10 @@ pub(super) enum Ask {
     /// What the database refuses.
     Poison,
     Patch(Vtid, Patch),
+    /// If the task is at this version.
+    PatchAt(Vtid, Patch, u64),
+    /// What is no command at all.
+    Nonsense,
 }
 
 /// The caller's key, and whether it asks for the one thing or the other.
@@ -46,10 +53,16 @@ struct Prepared {
     keys: Vec<IdempotencyKey>,
 }
 
+impl Prepared {
+    fn patch(&self, patch: Patch) -> PatchTask {
+        self.patches[patch as usize].clone()
+    }
+}
+
 static PREPARED: LazyLock<Prepared> = LazyLock::new(|| {
     let of_patch = |body: &str| match patch(Vtid::first_of(2026), body).action {
-        Action::Patch(_, patch) => patch,
-        Action::Create(_) => unreachable!("a patch is a patch"),
+        Action::Patch(_, patch, _) => patch,
+        Action::Create(_) | Action::Refuse(_) => unreachable!("a patch is a patch"),
     };
     Prepared {
         create: some_create("a task").action,
@@ -83,7 +96,12 @@ pub(super) fn command(ticket: Ticket, ask: Ask, key: Key) -> Arc<Command> {
             action
         }
         Ask::Poison => prepared.poison.clone(),
-        Ask::Patch(vtid, patch) => Action::Patch(vtid, prepared.patches[patch as usize].clone()),
+        Ask::Patch(vtid, patch) => Action::Patch(vtid, prepared.patch(patch), Expected::Any),
+        Ask::PatchAt(vtid, patch, version) => {
+            let expected = Expected::OneOf([Version::new(version)].into());
+            Action::Patch(vtid, prepared.patch(patch), expected)
+        }
+        Ask::Nonsense => Action::Refuse(Refusal::Payload(vec![Fault::of_field("status", "is nonsense")])),
     };
     let mut origin = prepared.origin.clone();
     origin.request_id = RequestId::parse(&ticket.to_string()).unwrap();

@@ -181,7 +181,8 @@ impl Steps {
         let command = command(self.count, ask, key);
         let data = match &command.action {
             Action::Create(create) => EventData::Created(create.clone()),
-            Action::Patch(_, patch) => EventData::Updated(patch.clone()),
+            Action::Patch(_, patch, _) => EventData::Updated(patch.clone()),
+            Action::Refuse(_) => unreachable!("nothing is refused"),
         };
         let time = match wrong {
             Wrong::TooFarAhead => Timestamp::from_millis(self.time.millis() + 25 * HOUR_MS),

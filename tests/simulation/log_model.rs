@@ -224,6 +224,7 @@ impl LogModel {
             parents: wanted.parents.iter().copied().filter(|vtid| self.task(*vtid, at).is_some()).collect(),
             keys: wanted.keys.iter().filter_map(key).collect(),
             unreadable: BTreeSet::new(),
+            unreadable_keys: BTreeSet::new(),
         }
     }
 }

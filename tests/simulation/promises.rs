@@ -7,7 +7,7 @@ use uuid::Uuid;
 use vtid_ledger::domain::command::{Action, Command, ParentRef};
 use vtid_ledger::domain::cursor::Cursor;
 use vtid_ledger::domain::decide::{Known, Refusal, decide};
-use vtid_ledger::domain::position::Position;
+use vtid_ledger::domain::position::{Position, Version};
 use vtid_ledger::domain::task::Task;
 use vtid_ledger::domain::vtid::Vtid;
 use vtid_ledger::log::entry::Entry;
@@ -17,6 +17,8 @@ use vtid_ledger::writer::machine::Ticket;
 
 use super::database::{Database, Epoch, Who};
 use super::log_model::{LogModel, Row};
+
+const END: Position = Position::new(u64::MAX >> 1);
 
 /// Kept, or in words what was broken.
 pub(super) type Promise = Result<(), String>;
@@ -145,6 +147,11 @@ impl Promises {
         if asked.told == Some(Told::NotWritten) && !excused {
             return Err(format!("request {ticket} was told that nothing was written, and goes in"));
         }
+        if let Action::Patch(_, _, expected) = &asked.command.action
+            && !expected.allows(Version::new(event.version.get() - 1))
+        {
+            return Err(format!("request {ticket} goes in on a version that it does not expect"));
+        }
         if asked.events.len() as u64 + 1 != event.version.get().min(asked.events_of_command()) {
             return Err(format!("request {ticket} goes in twice"));
         }
@@ -220,12 +227,15 @@ impl Asked {
         match &self.command.action {
             Action::Create(_) => 2,
             Action::Patch(..) => 1,
+            Action::Refuse(_) => 0,
         }
     }
 
+    /// What it may be refused for at this moment: for nothing, if its key is known.
     fn observe(&mut self, log: &LogModel, position: Position) {
-        if let Err(refusal) =
-            decide(&StateAt { log, position }, &self.command.origin.actor, &self.command.action)
+        if self.earlier(log, position).is_none()
+            && let Err(refusal) =
+                decide(&StateAt { log, position }, &self.command.origin.actor, &self.command.action)
             && !self.refusals.contains(&refusal)
         {
             self.refusals.push(refusal);
@@ -234,7 +244,8 @@ impl Asked {
 
     fn observe_if_touched(&mut self, log: &LogModel, vtid: Vtid, position: Position) {
         let touched = match &self.command.action {
-            Action::Patch(named, _) => *named == vtid,
+            Action::Patch(named, ..) => *named == vtid,
+            Action::Refuse(_) => false,
             Action::Create(create) => create.parent == Some(ParentRef::Task(vtid)),
         };
         if touched {
@@ -253,19 +264,19 @@ impl Asked {
     }
 
     fn is_replay(&self, accepted: &Accepted, log: &LogModel) -> bool {
-        self.earlier(log).is_some_and(|(same, task)| same && task == accepted.task)
+        self.earlier(log, END).is_some_and(|(same, task)| same && task == accepted.task)
     }
 
     fn is_key_reused(&self, log: &LogModel) -> bool {
-        self.earlier(log).is_some_and(|(same, _)| !same)
+        self.earlier(log, END).is_some_and(|(same, _)| !same)
     }
 
-    /// The request under its key: whether it asked for the same, and the task after it.
-    fn earlier(&self, log: &LogModel) -> Option<(bool, Arc<Task>)> {
+    /// The request under its key as of a position: whether it asked for the same, and the task after it.
+    fn earlier(&self, log: &LogModel, at: Position) -> Option<(bool, Arc<Task>)> {
         let origin = &self.command.origin;
         let idempotency = origin.idempotency.as_ref()?;
         let key = (origin.actor.id.clone(), idempotency.key.clone());
-        let earlier = log.key(&key, Position::new(u64::MAX >> 1))?;
+        let earlier = log.key(&key, at)?;
         Some((earlier.hash == idempotency.hash, earlier.task))
     }
 }

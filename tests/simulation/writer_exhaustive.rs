@@ -62,6 +62,27 @@ fn the_same_key_at_both_writers() {
 }
 
 #[test]
+fn a_version_that_one_of_two_finds() {
+    let plans = [
+        Plan::new(0, Ask::Create),
+        Plan::new(0, Ask::PatchAt(first(), Patch::Note, 1)),
+        Plan::new(1, Ask::PatchAt(first(), Patch::Block, 1)),
+    ];
+    let world = WriterWorld::new(&plans, None).warm();
+    walk("an expected version, each fault", world.with(1, &Fault::OF_A_WRITER), &[Fault::LateAppendWentIn]);
+}
+
+#[test]
+fn nonsense_under_a_key_that_may_be_known() {
+    let plans = [
+        Plan::new(0, Ask::Create).keyed(Some((0, true))),
+        Plan::new(1, Ask::Nonsense).keyed(Some((0, false))),
+    ];
+    let world = WriterWorld::new(&plans, None).warm();
+    walk("nonsense, each fault", world.with(1, &Fault::OF_A_WRITER), &[Fault::LateAppendWentIn]);
+}
+
+#[test]
 fn a_log_that_loses_history() {
     let plans = [Plan::new(0, Ask::Create), Plan::new(1, Ask::Create)];
     let faults = [Fault::FailedOver, Fault::AppendLostAfter, Fault::AppendLongAfter, Fault::Crashed];

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vtid_ledger::domain::command::{Action, Command};
+use vtid_ledger::domain::command::{Action, Command, Expected};
 use vtid_ledger::domain::origin::{Actor, Origin, RequestId};
 use vtid_ledger::domain::payload::{parse_create, parse_patch};
 use vtid_ledger::domain::vtid::Vtid;
@@ -30,5 +30,5 @@ pub(crate) fn some_create(description: &str) -> Command {
 /// The patch of a JSON body.
 pub(crate) fn patch(vtid: Vtid, body: &str) -> Command {
     let patch = parse_patch(body.as_bytes()).unwrap();
-    Command { action: Action::Patch(vtid, patch), origin: origin("patch") }
+    Command { action: Action::Patch(vtid, patch, Expected::Any), origin: origin("patch") }
 }

@@ -4,6 +4,7 @@ pub(crate) mod commands;
 pub(crate) mod database_messages;
 pub(crate) mod database_proxy;
 pub(crate) mod generate;
+pub(crate) mod keyed;
 pub(crate) mod ledger;
 pub(crate) mod load;
 mod nats;

@@ -107,6 +107,13 @@ pub(in crate::http) fn not_ready() -> Response {
     response.content("application/json", content.build()).build()
 }
 
+/// The answer to a caller that has the task already: no body.
+pub(in crate::http) fn not_modified() -> Response {
+    let response = ResponseBuilder::new().description("The task is of a version that `If-None-Match` lists");
+    let headers = [headers::position_shown(), headers::etag()];
+    headers.into_iter().fold(response, |response, (name, header)| response.header(name, header)).build()
+}
+
 /// The parameters of a list.
 pub(in crate::http) struct ListParameters;
 

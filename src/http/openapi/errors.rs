@@ -10,9 +10,9 @@ use utoipa::openapi::schema::{OneOfBuilder, Type};
 use utoipa::openapi::{Content, Object, Ref, RefOr, Response, Schema};
 
 use super::headers::{self, Named};
-use super::schema::{fixed, is_ok, list, object, of};
+use super::schema::{count, fixed, is_ok, list, object, of};
 use crate::domain::payload::Fault;
-use crate::domain::position::Position;
+use crate::domain::position::{Position, Version};
 use crate::domain::status::Status;
 use crate::http::error::{ApiError, Unavailable};
 
@@ -108,9 +108,13 @@ pub(in crate::http) fn of_bodies() -> [ApiError; 4] {
 }
 
 /// Of a call that writes.
-pub(in crate::http) fn of_writes() -> [ApiError; 3] {
-    [Unavailable::NotWritten, Unavailable::OutcomeUnknown, Unavailable::LedgerBehind]
-        .map(ApiError::Unavailable)
+pub(in crate::http) fn of_writes() -> [ApiError; 4] {
+    [
+        ApiError::KeyReused,
+        ApiError::Unavailable(Unavailable::NotWritten),
+        ApiError::Unavailable(Unavailable::OutcomeUnknown),
+        ApiError::Unavailable(Unavailable::LedgerBehind),
+    ]
 }
 
 /// Of a call that reads.
@@ -126,6 +130,7 @@ fn all() -> Vec<ApiError> {
         ApiError::VtidNotFound(Some(Position::ZERO)),
         ApiError::NotFound,
         ApiError::MethodNotAllowed,
+        ApiError::VersionMismatch { current: Version::new(3) },
         ApiError::InvalidTransition { from: Status::Complete, to: Status::Active },
         ApiError::Internal,
     ];
@@ -165,6 +170,7 @@ fn of_status(errors: &[&ApiError]) -> Response {
         ApiError::Unavailable(_) => Some(headers::retry_after()),
         ApiError::MethodNotAllowed => Some(headers::allow()),
         ApiError::VtidNotFound(Some(_)) => Some(headers::position_shown()),
+        ApiError::VersionMismatch { .. } => Some(headers::etag()),
         _ => None,
     });
     headers.fold(response, |response, (name, header)| response.header(name, header)).build()
@@ -174,6 +180,10 @@ fn schema(error: &ApiError) -> RefOr<Schema> {
     let detail = match error {
         ApiError::InvalidPayload(_) | ApiError::InvalidQuery(_) => {
             list(Ref::from_schema_name("Fault").into()).min_items(Some(1)).into()
+        }
+        ApiError::VersionMismatch { .. } => {
+            let current = count().minimum(Some(1)).description(Some("The task's version."));
+            object(vec![("current", current.into())], 1).into()
         }
         ApiError::InvalidTransition { .. } => {
             let fields = vec![

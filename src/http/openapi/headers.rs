@@ -3,11 +3,11 @@
 use serde_json::json;
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
 use utoipa::openapi::{RefOr, Required, Schema};
 use utoipa::{IntoParams, PartialSchema};
 
-use super::schema::{count, of};
+use super::schema::{count, fixed, of};
 use super::text::string;
 use crate::domain::position::Position;
 
@@ -41,6 +41,13 @@ pub(in crate::http) fn position_written() -> Named {
 
 pub(in crate::http) fn etag() -> Named {
     ("ETag", always(string("^\"v[1-9][0-9]*\"$"), "The task's version."))
+}
+
+/// Of a write that had gone in before.
+pub(in crate::http) fn replayed() -> Named {
+    let description = "There if the request had been accepted before, under the same `Idempotency-Key`.";
+    let header = HeaderBuilder::new().schema(Some(fixed("true"))).description(Some(description));
+    ("Idempotency-Replayed", header.build())
 }
 
 pub(in crate::http) fn location() -> Named {
@@ -100,6 +107,35 @@ fn min_position_sent() -> Parameter {
     parameter("Ledger-Min-Position", Position::schema(), description)
 }
 
+fn idempotency_key_sent() -> Parameter {
+    let schema = string("^[!-~]{1,255}$").examples([json!("deploy-4.2.0-step-1")]);
+    let description = "Under which the request may be sent again, with the same method, path and body, at any time and \
+        through any process: it is answered as it was the first time, with `Idempotency-Replayed`, and nothing is written \
+        twice. Each caller (token `sub`) has keys of its own. Once a request was accepted under it, a key is kept for \
+        good, and another request under it is 422; one that was refused leaves it free. A malformed one is 400 `Invalid query`.";
+    parameter("Idempotency-Key", schema, description)
+}
+
+/// `*`, or a list with one entity tag at least, of whatever HTTP allows in one.
+fn entity_tags() -> OneOfBuilder {
+    const TAG: &str = "(W/)?\"[!#-~\\u0080-\\u00ff]*\"";
+    let list = format!("^(,[ \\t,]*)?{TAG}([ \\t]*,[ \\t,]*{TAG})*([ \\t]*,([ \\t,]*,)?)?$");
+    OneOfBuilder::new().item(fixed("*")).item(string(&list).examples([json!("\"v3\"")]))
+}
+
+fn if_match_sent() -> Parameter {
+    let description = "The task must be at one of these versions (an answer's `ETag`, or several), or at whichever: `*`; \
+        else 412 `Version mismatch`, and nothing is written. A weak tag is never equal (RFC 9110, 13.1.1). A malformed \
+        one is 400 `Invalid query`.";
+    parameter("If-Match", entity_tags(), description)
+}
+
+fn if_none_match_sent() -> Parameter {
+    let description = "The versions that the caller has (an answer's `ETag`, or several; `*`: whichever): if the task is \
+        at one of them, the answer is 304 without a body. A malformed one is 400 `Invalid query`.";
+    parameter("If-None-Match", entity_tags(), description)
+}
+
 /// The headers that every route takes.
 pub(in crate::http) struct AnyHeaders;
 
@@ -118,11 +154,29 @@ impl IntoParams for ReadHeaders {
     }
 }
 
-/// The headers that writes take.
-pub(in crate::http) struct WriteHeaders;
+/// The headers that a read of one task takes.
+pub(in crate::http) struct OneReadHeaders;
 
-impl IntoParams for WriteHeaders {
+impl IntoParams for OneReadHeaders {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        vec![request_id_sent(), traceparent_sent()]
+        vec![if_none_match_sent(), min_position_sent(), request_id_sent()]
+    }
+}
+
+/// The headers that a create takes.
+pub(in crate::http) struct CreateHeaders;
+
+impl IntoParams for CreateHeaders {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![idempotency_key_sent(), request_id_sent(), traceparent_sent()]
+    }
+}
+
+/// The headers that a patch takes.
+pub(in crate::http) struct PatchHeaders;
+
+impl IntoParams for PatchHeaders {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![idempotency_key_sent(), if_match_sent(), request_id_sent(), traceparent_sent()]
     }
 }

@@ -31,11 +31,13 @@ use super::limits::{HEAD_BYTES_MAX, HEADERS_MAX, HttpLimits};
 use super::reading::NoParameters;
 use super::{Api, HEALTH, READY, answer, routes};
 
-pub(super) use answers::{ListParameters, SERVICE, created, got, health, listed, not_ready, patched, ready};
+pub(super) use answers::{
+    ListParameters, SERVICE, created, got, health, listed, not_modified, not_ready, patched, ready,
+};
 pub(super) use errors::{Answers, of_bodies, of_reads, of_work, of_writes};
 pub(super) use headers::{
-    AnyHeaders, ReadHeaders, WriteHeaders, cache_control, content_security_policy, etag, location,
-    position_shown, position_written,
+    AnyHeaders, CreateHeaders, OneReadHeaders, PatchHeaders, ReadHeaders, cache_control,
+    content_security_policy, etag, location, position_shown, position_written, replayed,
 };
 
 /// The tag of calls about tasks.

@@ -156,7 +156,7 @@ pub(super) fn paths(detail: &Value) -> Vec<String> {
 pub(super) fn create_in(submission: &Submission) -> &CreateTask {
     match &submission.command.action {
         Action::Create(create) => create,
-        Action::Patch(..) => panic!("a patch"),
+        other => panic!("{other:?}"),
     }
 }
 

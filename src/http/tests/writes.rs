@@ -1,12 +1,13 @@
 //! What a write's caller is told.
 
 use super::support::*;
-use crate::domain::command::Action;
+use crate::domain::command::{Action, Expected};
 use crate::domain::decide::Refusal;
 use crate::domain::metadata::MetadataFault;
+use crate::domain::position::Version;
 use crate::domain::status::Status;
 use crate::domain::vtid::Vtid;
-use crate::writer::answer::WriteError;
+use crate::writer::answer::{Accepted, WriteError};
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const ROW: &str = r#"{"id":"00000000-0000-0000-0000-000000000000","vtid":"VTID-2026-0042","task_family":"f","task_type":"t","description":"d","status":"pending","assigned_to":null,"tenant":"acme","metadata":{"n":12345678901234567890123,"d":0.10},"parent_vtid":null,"created_at":"1970-01-01T00:00:00.000Z","updated_at":"1970-01-01T00:00:00.001Z"}"#;
@@ -47,7 +48,7 @@ async fn a_patch_is_answered_with_a_list_of_one() {
     let request = server.json("PATCH", "/vtid/VTID%2D2026-0042", r#"{"status":"active"}"#);
     let response = server
         .write(request, |submission| {
-            let Action::Patch(vtid, patch) = &submission.command.action else { panic!("a create") };
+            let Action::Patch(vtid, patch, _) = &submission.command.action else { panic!("a create") };
             assert_eq!(*vtid, Vtid::parse_possible("VTID-2026-0042").unwrap());
             assert_eq!(patch.status, Some(Status::Active));
             assert!(uuid::Uuid::parse_str(submission.command.origin.request_id.as_str()).is_ok());
@@ -62,11 +63,71 @@ async fn a_patch_is_answered_with_a_list_of_one() {
 }
 
 #[tokio::test]
+async fn a_keyed_write_reaches_the_writer_even_if_it_can_only_be_refused() {
+    let mut server = start().await;
+    let hashes = [("nonsense", "/vtid/VTID-2026-0042"), (r#"{"status":"active"}"#, "/vtid/VTID-2026-0000")];
+    for (body, path) in hashes {
+        let request = server.json("PATCH", path, body).header("idempotency-key", "k");
+        let response = server
+            .write(request, |submission| {
+                let idempotency = submission.command.origin.idempotency.as_ref().unwrap();
+                assert_eq!(idempotency.key.as_str(), "k");
+                let Action::Refuse(refusal) = &submission.command.action else { panic!("a command") };
+                Err(refusal.clone().into())
+            })
+            .await;
+        let status = response.status().as_u16();
+        assert_eq!(status, if body == "nonsense" { 400 } else { 404 });
+        assert!(!response.headers().contains_key("idempotency-replayed"));
+    }
+}
+
+#[tokio::test]
+async fn a_replay_says_that_it_is_one() {
+    let mut server = start().await;
+    let request = server.json("POST", "/vtid/create", CREATE).header("idempotency-key", "k");
+    let response = server.write(request, |_| Ok(Accepted { replayed: true, ..accepted() })).await;
+    assert_eq!(response.headers()["idempotency-replayed"], "true");
+    assert_eq!(response.headers()["location"], "/vtid/VTID-2026-0042");
+    let expected = format!(r#"{{"ok":true,"vtid":"VTID-2026-0042","data":{ROW}}}"#);
+    assert_eq!(response.text().await.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn a_patch_tells_the_writer_which_versions_are_expected() {
+    let mut server = start().await;
+    for (tags, expected) in [
+        (None, Expected::Any),
+        (Some("*"), Expected::Any),
+        (Some("\"v3\", W/\"v4\", \"v5\""), Expected::OneOf([Version::new(3), Version::new(5)].into())),
+    ] {
+        let request = server.json("PATCH", "/vtid/VTID-2026-0042", r#"{"status":"active"}"#);
+        let request = tags.into_iter().fold(request, |request, tags| request.header("if-match", tags));
+        let asked = |action: &Action| matches!(action, Action::Patch(_, _, asked) if *asked == expected);
+        let response = server
+            .write(request, |submission| {
+                assert!(asked(&submission.command.action), "{:?}", submission.command.action);
+                Err(Refusal::VersionMismatch { current: Version::new(4) }.into())
+            })
+            .await;
+        assert_eq!(response.headers()["etag"], "\"v4\"");
+        let detail = error(response, 412, "Version mismatch", "version_mismatch").await;
+        assert_eq!(detail, serde_json::json!({"current": 4}));
+    }
+}
+
+#[tokio::test]
 async fn every_way_to_fail_has_its_answer() {
     let mut server = start().await;
     let refused = WriteError::Refused;
     for (failure, status, text, code) in [
         (refused(Refusal::TaskNotFound), 404, "VTID not found", "vtid_not_found"),
+        (
+            refused(Refusal::VersionMismatch { current: Version::new(4) }),
+            412,
+            "Version mismatch",
+            "version_mismatch",
+        ),
         (refused(Refusal::UnknownParent), 400, "Invalid payload", "invalid_payload"),
         (refused(Refusal::Metadata(MetadataFault::TooLarge)), 400, "Invalid payload", "invalid_payload"),
         (WriteError::KeyReused, 422, "Idempotency key reused", "idempotency_key_reused"),

@@ -38,6 +38,7 @@ pub(super) struct Knowledge {
     parents: BTreeSet<Vtid>,
     keys: BTreeMap<KeyOf, Earlier>,
     unreadable: BTreeSet<Vtid>,
+    unreadable_keys: BTreeSet<KeyOf>,
 }
 
 impl Knowledge {
@@ -51,6 +52,7 @@ impl Knowledge {
         self.parents.extend(loaded.parents);
         self.keys.extend(loaded.keys);
         self.unreadable.extend(loaded.unreadable);
+        self.unreadable_keys.extend(loaded.unreadable_keys);
     }
 }
 
@@ -117,7 +119,7 @@ pub(super) fn wanted(group: &[Pending], mut cached: impl FnMut(Vtid) -> bool) ->
     let mut wanted = Wanted::default();
     for pending in group {
         match &pending.command.action {
-            Action::Patch(vtid, _) if !cached(*vtid) => {
+            Action::Patch(vtid, ..) if !cached(*vtid) => {
                 wanted.tasks.insert(*vtid);
             }
             Action::Create(create) => match create.parent {
@@ -126,7 +128,7 @@ pub(super) fn wanted(group: &[Pending], mut cached: impl FnMut(Vtid) -> bool) ->
                 }
                 _ => {}
             },
-            Action::Patch(..) => {}
+            Action::Patch(..) | Action::Refuse(_) => {}
         }
         wanted.keys.extend(key_of(&pending.command));
     }
@@ -180,9 +182,11 @@ impl Run {
                 Err(WriteError::KeyReused)
             };
         }
-        if let Action::Patch(vtid, _) = &command.action
-            && self.knowledge.unreadable.contains(vtid)
-        {
+        let unreadable = match &command.action {
+            Action::Patch(vtid, ..) => self.knowledge.unreadable.contains(vtid),
+            Action::Create(_) | Action::Refuse(_) => false,
+        };
+        if unreadable || key.as_ref().is_some_and(|key| self.knowledge.unreadable_keys.contains(key)) {
             return Err(WriteError::Internal);
         }
         let task = self.append(pending, decide(&self.knowledge, &command.origin.actor, &command.action)?)?;
@@ -198,7 +202,8 @@ impl Run {
         let mut head = self.head;
         let (vtid, mut before, tenant) = match &command.action {
             Action::Create(create) => (head.numbering.give_out(self.time), None, create.tenant.clone()),
-            Action::Patch(vtid, _) => {
+            Action::Refuse(refusal) => return Err(refusal.clone().into()),
+            Action::Patch(vtid, ..) => {
                 let task = self.knowledge.tasks.get(vtid).ok_or(Refusal::TaskNotFound)?;
                 (*vtid, Some(Arc::clone(task)), task.tenant.clone())
             }

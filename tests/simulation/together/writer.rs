@@ -78,7 +78,7 @@ impl World {
     }
 
     fn some_ask(&mut self) -> Ask {
-        match self.rng.u32(..32) {
+        match self.rng.u32(..38) {
             0..=9 => Ask::Create,
             10..=12 => Ask::CreateComplete,
             13..=14 => Ask::CreateUnder(self.some_vtid()),
@@ -86,6 +86,9 @@ impl World {
             16..=20 => Ask::Patch(self.some_vtid(), Patch::Complete),
             21..=23 => Ask::Patch(self.some_vtid(), Patch::Activate),
             24..=26 => Ask::Patch(self.some_vtid(), Patch::Block),
+            27..=29 => Ask::PatchAt(self.some_vtid(), Patch::Note, self.rng.u64(1..6)),
+            30..=31 => Ask::PatchAt(self.some_vtid(), Patch::Activate, self.rng.u64(1..4)),
+            32 => Ask::Nonsense,
             _ => Ask::Patch(self.some_vtid(), Patch::Note),
         }
     }
