@@ -11,10 +11,6 @@ use super::history::{Asked, Call, Told};
 use super::objection::Objection;
 use super::order;
 
-/// Whether the ledger answers a repeated `Idempotency-Key` like the first time. As long as it does not, each try of a
-/// write is a write of its own.
-pub(crate) const REPLAYS: bool = false;
-
 /// A row of the read table.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Row {
@@ -57,9 +53,7 @@ pub(crate) fn objections(evidence: &Evidence) -> Vec<Objection> {
     }
     each_write_is_as_told(&evidence.history, &written, &mut found);
     nothing_is_unasked(&evidence.history, &written, &mut found);
-    if REPLAYS {
-        each_key_is_written_once(&evidence.history, &written, &mut found);
-    }
+    each_key_is_written_once(&evidence.history, &written, &mut found);
     order::check(&evidence.history, &written, &folded, &mut found);
     the_stream_is_the_log(&evidence.stream, &evidence.log, &mut found);
     the_table_is_the_fold(&evidence.table, &folded, &mut found);
