@@ -54,7 +54,7 @@ mutate:
 # The same rounds again: FAULTS_SEED=n, as it printed; one of them alone: FAULTS_ROUND=n besides; the table into a file:
 # FAULTS_REPORT=path. As root it also fills a disk, which it mounts.
 faults: deps test-deps
-	FAULTS_ROUNDS=$(FAULTS_ROUNDS) cargo test --release --test client faults::all_of_them -- --ignored --nocapture
+	FAULTS_ROUNDS=$(FAULTS_ROUNDS) cargo test --test client faults::all_of_them -- --ignored --nocapture
 
 # The same calls again: SCHEMATHESIS_SEED=n, as it printed.
 fuzz: deps test-deps
