@@ -13,6 +13,7 @@ mod docs;
 mod domain;
 mod http;
 mod identity;
+mod leases;
 mod ledger_behind;
 mod list;
 mod log;

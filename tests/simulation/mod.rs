@@ -10,6 +10,8 @@ mod cursors;
 mod database;
 pub(crate) mod explore;
 mod faults;
+mod lease_world;
+mod leases;
 mod log_conformance;
 mod log_model;
 mod plain_log;

@@ -75,6 +75,10 @@ impl RelayWorld {
             }
             self.perform(index, output)?;
         }
+        if !self.relays[index].machine.leads() {
+            // What others have published it takes on trust, but for the last.
+            proven = proven.max(at(now_proven.get().saturating_sub(1)));
+        }
         (proven.get() + 1..=now_proven.get()).try_for_each(|position| self.check_proven(at(position)))
     }
 
@@ -85,6 +89,10 @@ impl RelayWorld {
             Output::Follow { follow, after } => {
                 relay.ready.clear();
                 relay.feed = Some(Feed { follow, after, id: None });
+            }
+            Output::Unfollow => {
+                relay.ready.clear();
+                relay.feed = None;
             }
             Output::Read { generation, position } => relay.ask(Request::Read { generation, position }),
             Output::AskLog { generation, position, id } => {
@@ -263,6 +271,7 @@ fn renumber(input: &mut Input, relay: &Relay) {
         | Input::Connected
         | Input::Disconnected
         | Input::Recheck
+        | Input::Led(_)
         | Input::Entries { .. }
         | Input::LogLost { .. } => {}
     }

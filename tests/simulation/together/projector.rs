@@ -48,7 +48,7 @@ impl World {
         let Some(asked) = self.replicas[who].projector.asked.clone() else { return Ok(()) };
         let input = match asked {
             Output::Wait { until } if Duration::from_millis(self.elapsed_ms) < until => return Ok(()),
-            Output::Wait { .. } => Input::Woken,
+            Output::Wait { .. } | Output::Watch => Input::Woken,
             Output::Hold(_) if self.database.lock.is_some() => return Ok(()),
             Output::Apply { from, to } => self.apply(who, from, to)?,
             _ if self.database_is_away() || self.faulty(16) => {

@@ -37,6 +37,10 @@ impl World {
                 relay.feed = Some(Feed { follow, after, id: None });
                 shell.begun = false;
             }
+            Output::Unfollow => {
+                relay.ready.clear();
+                relay.feed = None;
+            }
             Output::Read { generation, position } => relay.ask(Request::Read { generation, position }),
             Output::AskLog { generation, position, id } => {
                 relay.ask(Request::AskLog { generation, position, id });
