@@ -25,7 +25,8 @@ alter table ledger.lease set (
 -- told the other's. A lease that ends later than one taken now would was granted before this server's clock was set back:
 -- its holder keeps it for one whole lease more, by when it has renewed it or reckons itself that it ran out.
 create function ledger.keep_lease(
-    lease_name text, asker uuid, lasts_ms bigint, out lease_holder uuid, out lease_term bigint, out left_ms bigint
+    lease_name text, asker uuid, lasts_ms bigint,
+    out lease_holder uuid, out lease_term bigint, out lease_number bigint, out left_ms bigint
 ) language plpgsql volatile as $$
 declare
     standing ledger.lease;
@@ -56,14 +57,14 @@ begin
         end if;
     end if;
     -- Whatever came of it: one that was held up in here for long may have filled a gap among what was pruned.
-    select l.holder, l.term, floor(extract(epoch from l.until - moment) * 1000)::bigint
-        into lease_holder, lease_term, left_ms
+    select l.holder, l.term, l.number, floor(extract(epoch from l.until - moment) * 1000)::bigint
+        into lease_holder, lease_term, lease_number, left_ms
         from ledger.lease l where l.name = lease_name order by l.number desc limit 1;
 end $$;
 
 -- Ends a lease that its holder has no use for any more, and tells those who wait for it. Does nothing unless it is still
--- the one of that term. Tells whether it was.
-create function ledger.give_back_lease(lease_name text, asker uuid, asker_term bigint) returns boolean
+-- the row that the holder was told of: one that arrives late must not end what was renewed since. Tells whether it was.
+create function ledger.give_back_lease(lease_name text, asker uuid, asker_number bigint) returns boolean
 language plpgsql volatile as $$
 begin
     insert into ledger.lease (name, number, term, holder, until)
@@ -71,7 +72,7 @@ begin
         from (
             select * from ledger.lease l where l.name = lease_name order by l.number desc limit 1
         ) standing
-        where standing.holder = asker and standing.term = asker_term and standing.until > clock_timestamp()
+        where standing.holder = asker and standing.number = asker_number and standing.until > clock_timestamp()
         on conflict do nothing;
     if found then
         perform pg_notify('ledger_lease', lease_name);

@@ -28,14 +28,14 @@ impl Table {
 
     /// Holder and term, after this process has asked.
     async fn keep(&mut self, number: u128) -> (ProcessId, i64) {
-        let Standing { holder, term, left_ms } =
+        let Standing { holder, term, left_ms, .. } =
             keep(&mut self.connection, ROLE, process(number), LASTS_MS).await.unwrap();
         assert!(left_ms <= LASTS_MS, "{left_ms}");
         (holder, term)
     }
 
-    async fn give_back(&mut self, number: u128, term: i64) -> bool {
-        give_back(&mut self.connection, ROLE, process(number), term).await.unwrap()
+    async fn give_back(&mut self, who: u128, number: i64) -> bool {
+        give_back(&mut self.connection, ROLE, process(who), number).await.unwrap()
     }
 
     /// As if `PostgreSQL`'s clock had been set by so much.
@@ -60,10 +60,10 @@ async fn one_holds_it_and_the_term_rises_with_each_holder() {
     assert_eq!(table.keep(1).await, (process(1), 1));
     assert_eq!(table.keep(2).await, (process(1), 1), "it is another's");
     assert_eq!(table.keep(1).await, (process(1), 1), "renewed");
-    assert!(!table.give_back(2, 1).await, "not another's to give");
-    assert!(!table.give_back(1, 9).await, "nor that of another term");
-    assert!(table.give_back(1, 1).await);
-    assert!(!table.give_back(1, 1).await, "once");
+    assert!(!table.give_back(2, 2).await, "not another's to give");
+    assert!(!table.give_back(1, 1).await, "it was renewed since");
+    assert!(table.give_back(1, 2).await);
+    assert!(!table.give_back(1, 3).await, "once");
     assert_eq!(look(&mut table.connection, ROLE).await.unwrap().unwrap().left_ms, 0);
     assert_eq!(table.keep(2).await, (process(2), 2));
     table.end_differently("-2 minutes").await;

@@ -27,6 +27,7 @@ mod reads;
 mod reads_lost;
 mod rebuild;
 mod rebuild_under_load;
+mod replicas;
 mod roles;
 mod schemathesis;
 mod simulation;

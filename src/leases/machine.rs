@@ -78,6 +78,8 @@ pub enum Input {
         attempt: Attempt,
         /// Rises with each holder.
         term: i64,
+        /// Rises with each renewal too.
+        number: i64,
         /// How much of it was left, not before the question was sent.
         left_ms: Millis,
     },
@@ -120,8 +122,8 @@ pub enum Output {
     GiveBack {
         /// Goes back with the answer.
         attempt: Attempt,
-        /// Which one.
-        term: i64,
+        /// Unless it was renewed since: what arrives late must not end a lease that counts as held again.
+        number: i64,
     },
 }
 
@@ -144,6 +146,7 @@ enum Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Granted {
     term: i64,
+    number: i64,
     since: Millis,
     until: Millis,
 }
@@ -203,8 +206,10 @@ impl Machine {
     /// Takes in what happened, and tells what to ask.
     pub fn handle(&mut self, now: Millis, input: Input) -> Vec<Output> {
         match (self.phase, input) {
-            (Phase::Asking { sent }, Input::Kept { attempt, term, left_ms }) if attempt == self.attempt => {
-                self.kept(now, sent, term, left_ms);
+            (Phase::Asking { sent }, Input::Kept { attempt, term, number, left_ms })
+                if attempt == self.attempt =>
+            {
+                self.kept(now, sent, (term, number), left_ms);
             }
             (Phase::Asking { .. }, Input::Taken { attempt, left_ms }) if attempt == self.attempt => {
                 self.granted = None;
@@ -237,11 +242,11 @@ impl Machine {
         self.go_on(now).into_iter().collect()
     }
 
-    fn kept(&mut self, now: Millis, sent: Millis, term: i64, left_ms: Millis) {
+    fn kept(&mut self, now: Millis, sent: Millis, (term, number): (i64, i64), left_ms: Millis) {
         let until = sent + left_ms.min(self.limits.lasts_ms).saturating_sub(self.limits.drift_ms);
         let before = self.granted.filter(|granted| granted.term == term);
         let since = before.map_or(now, |granted| granted.since);
-        self.granted = Some(Granted { term, since, until });
+        self.granted = Some(Granted { term, number, since, until });
         // An answer that took long is no reason to ask without a pause.
         self.wait((sent + self.limits.renew_ms).max(now + self.limits.margin_ms));
     }
@@ -262,7 +267,7 @@ impl Machine {
         let gives_up = self.granted.is_some_and(|granted| self.stopping || now >= self.tried(&granted));
         if gives_up && let Some(granted) = self.granted.take() {
             self.phase = Phase::GivingBack { sent: now };
-            return Some(Output::GiveBack { attempt: self.next_attempt(), term: granted.term });
+            return Some(Output::GiveBack { attempt: self.next_attempt(), number: granted.number });
         }
         if self.stopping {
             self.phase = Phase::Ended;

@@ -133,8 +133,8 @@ impl Shell {
                     Output::Keep { .. } => {
                         Reply::Standing(attempt, keep(&mut connection, role, process, lasts_ms).await?)
                     }
-                    Output::GiveBack { term, .. } => {
-                        give_back(&mut connection, role, process, term).await?;
+                    Output::GiveBack { number, .. } => {
+                        give_back(&mut connection, role, process, number).await?;
                         Reply::GivenBack(attempt)
                     }
                 };
@@ -159,9 +159,9 @@ impl Shell {
         match reply {
             Reply::Standing(attempt, standing) => {
                 self.standing = Some(standing);
-                let Standing { holder, term, left_ms } = standing;
+                let Standing { holder, term, number, left_ms } = standing;
                 if holder == self.parts.process {
-                    Input::Kept { attempt, term, left_ms }
+                    Input::Kept { attempt, term, number, left_ms }
                 } else {
                     Input::Taken { attempt, left_ms }
                 }

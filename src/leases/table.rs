@@ -11,6 +11,8 @@ pub struct Standing {
     pub holder: ProcessId,
     /// How often it has changed hands, or had run out.
     pub term: i64,
+    /// Rises with each renewal too.
+    pub number: i64,
     /// How much of it was left, in milliseconds: none, once it has run out or was given back.
     pub left_ms: u64,
 }
@@ -28,16 +30,18 @@ pub async fn keep(
     process: ProcessId,
     lasts_ms: u64,
 ) -> Result<Standing, sqlx::Error> {
-    let row = sqlx::query("select lease_holder, lease_term, left_ms from ledger.keep_lease($1, $2, $3)")
-        .bind(role.name())
-        .bind(process.0)
-        .bind(i64::try_from(lasts_ms).unwrap_or(i64::MAX))
-        .fetch_one(connection)
-        .await?;
+    let row = sqlx::query(
+        "select lease_holder, lease_term, lease_number, left_ms from ledger.keep_lease($1, $2, $3)",
+    )
+    .bind(role.name())
+    .bind(process.0)
+    .bind(i64::try_from(lasts_ms).unwrap_or(i64::MAX))
+    .fetch_one(connection)
+    .await?;
     standing(&row)
 }
 
-/// Gives the lease back, if it is still the one of `term`; those who wait for it are notified.
+/// Gives the lease back, if it was not renewed since it was told by that `number`; those who wait for it are notified.
 ///
 /// # Errors
 /// Whatever the driver says; it may have been given back nevertheless.
@@ -45,12 +49,12 @@ pub async fn give_back(
     connection: &mut PgConnection,
     role: Role,
     process: ProcessId,
-    term: i64,
+    number: i64,
 ) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("select ledger.give_back_lease($1, $2, $3)")
         .bind(role.name())
         .bind(process.0)
-        .bind(term)
+        .bind(number)
         .fetch_one(connection)
         .await
 }
@@ -61,7 +65,7 @@ pub async fn give_back(
 /// Whatever the driver says.
 pub async fn look(connection: &mut PgConnection, role: Role) -> Result<Option<Standing>, sqlx::Error> {
     let row = sqlx::query(
-        "select holder as lease_holder, term as lease_term,
+        "select holder as lease_holder, term as lease_term, number as lease_number,
             floor(extract(epoch from until - clock_timestamp()) * 1000)::bigint as left_ms
          from ledger.lease where name = $1 order by number desc limit 1",
     )
@@ -76,6 +80,7 @@ fn standing(row: &sqlx::postgres::PgRow) -> Result<Standing, sqlx::Error> {
     Ok(Standing {
         holder: ProcessId(row.try_get("lease_holder")?),
         term: row.try_get("lease_term")?,
+        number: row.try_get("lease_number")?,
         left_ms: u64::try_from(left_ms).unwrap_or(0),
     })
 }

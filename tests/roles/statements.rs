@@ -212,7 +212,7 @@ pub(super) async fn assert_table(url: &str) {
 }
 
 /// Every right that anybody but the owner has, to the letter: the object, and who may do what with it.
-const RIGHTS: [&str; 21] = [
+const RIGHTS: [&str; 24] = [
     "\"VtidLedger\": authenticated select; service_role select; vtid_ledger_projector delete, insert, select, update",
     "ledger._migrations: vtid_ledger_projector select; vtid_ledger_writer select",
     "ledger.accepted_loss: authenticated select; service_role select; vtid_ledger_projector select; vtid_ledger_writer insert, select",
@@ -220,8 +220,11 @@ const RIGHTS: [&str; 21] = [
     "ledger.append_lock(): vtid_ledger_projector execute; vtid_ledger_writer execute",
     "ledger.check_completion(): vtid_ledger_writer execute",
     "ledger.event: authenticated select; service_role select; vtid_ledger_projector select; vtid_ledger_writer insert, select",
+    "ledger.give_back_lease(): vtid_ledger_projector execute; vtid_ledger_writer execute",
     "ledger.hold: vtid_ledger_projector insert, select, update; vtid_ledger_writer delete, insert, select, update",
     "ledger.identity: authenticated select; service_role select; vtid_ledger_projector select; vtid_ledger_writer select",
+    "ledger.keep_lease(): vtid_ledger_projector execute; vtid_ledger_writer execute",
+    "ledger.lease: vtid_ledger_projector delete, insert, select; vtid_ledger_writer delete, insert, select",
     "ledger.move_cursor(): vtid_ledger_projector execute",
     "ledger.progress: vtid_ledger_projector delete, insert, select",
     "ledger.project_vtid_ledger(): vtid_ledger_projector execute",

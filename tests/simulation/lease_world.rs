@@ -28,14 +28,17 @@ const BOUND: Millis = LIMITS.lasts_ms
     + LIMITS.answer_ms
     + LIMITS.retry_ms
     + LIMITS.trial_ms;
-/// Time goes no further.
-const HORIZON: Millis = 26;
+/// Nothing goes wrong after this…
+const CALM_FROM: Millis = 10;
+/// … and time goes no further than this.
+const HORIZON: Millis = CALM_FROM + BOUND + 2;
 /// How far `PostgreSQL`'s clock is set.
 const CLOCK_STEP: i64 = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Fault {
-    /// It does what it says later, or never; nobody is told.
+    QuestionLost,
+    /// It does what it says later.
     QuestionLate,
     AnswerLost,
     AnswerLate,
@@ -55,7 +58,8 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
+        Self::QuestionLost,
         Self::QuestionLate,
         Self::AnswerLost,
         Self::AnswerLate,
@@ -84,6 +88,7 @@ pub(super) enum Flaw {
 struct Row {
     holder: u8,
     term: i64,
+    number: i64,
     /// By `PostgreSQL`'s clock.
     until: i64,
 }
@@ -108,8 +113,8 @@ struct Process {
 pub(super) enum Step {
     Serve { process: usize },
     Answer { process: usize },
-    LateQuestion { nth: usize, arrives: bool },
-    LateAnswer { nth: usize, arrives: bool },
+    LateQuestion { nth: usize },
+    LateAnswer { nth: usize },
     Wake { process: usize },
     AbleAgain { process: usize },
     Pass,
@@ -186,10 +191,10 @@ impl Walk {
     fn serve(&mut self, asker: u8, question: Output) -> Input {
         let (moment, lasts) = (self.clock(), i64::try_from(LIMITS.lasts_ms).unwrap());
         match question {
-            Output::GiveBack { attempt, term } => {
-                let ours = self.row.filter(|row| row.holder == asker && row.term == term);
+            Output::GiveBack { attempt, number } => {
+                let ours = self.row.filter(|row| row.holder == asker && row.number == number);
                 if let Some(row) = ours.filter(|row| row.until > moment) {
-                    self.row = Some(Row { until: moment, ..row });
+                    self.row = Some(Row { until: moment, number: row.number + 1, ..row });
                     for one in 0..self.processes.len() {
                         if !self.processes[one].frozen {
                             self.tell(one, Input::Freed);
@@ -199,17 +204,17 @@ impl Walk {
                 Input::GivenBack { attempt }
             }
             Output::Keep { attempt } => {
-                let mut row = self.row.unwrap_or(Row { holder: asker, term: 0, until: moment });
+                let mut row = self.row.unwrap_or(Row { holder: asker, term: 0, number: 0, until: moment });
                 if row.until <= moment || self.flaw == Some(Flaw::NoCompare) {
                     row = Row { holder: asker, term: row.term + 1, ..row };
                 }
                 if row.holder == asker || row.until > moment + lasts {
-                    row.until = moment + lasts;
+                    (row.until, row.number) = (moment + lasts, row.number + 1);
                 }
                 self.row = Some(row);
                 let left_ms = Millis::try_from(row.until - moment).unwrap();
                 if row.holder == asker {
-                    Input::Kept { attempt, term: row.term, left_ms }
+                    Input::Kept { attempt, term: row.term, number: row.number, left_ms }
                 } else {
                     Input::Taken { attempt, left_ms }
                 }
@@ -217,12 +222,25 @@ impl Walk {
         }
     }
 
-    /// An answer comes to whoever asked, if it is there still.
-    fn deliver(&mut self, id: u8, answer: Input) {
-        let process = self.processes.iter().position(|process| process.id == id);
-        let Some(process) = process else { return };
-        self.processes[process].kept_at = matches!(answer, Input::Kept { .. }).then_some(self.time);
+    fn deliver(&mut self, process: usize, answer: Input) {
+        let kept = matches!(answer, Input::Kept { .. });
+        self.processes[process].kept_at = (kept && self.flaw.is_some()).then_some(self.time);
         self.tell(process, answer);
+    }
+
+    fn faulty_steps(&self, steps: &mut Vec<Step>) {
+        for (index, process) in self.processes.iter().enumerate() {
+            if process.frozen {
+                steps.push(Step::Wake { process: index });
+            }
+            if !process.able {
+                steps.push(Step::AbleAgain { process: index });
+            }
+            let mut faults = self.faults.clone();
+            faults.dedup();
+            let faults = faults.into_iter().filter(|fault| self.may(*fault, process));
+            steps.extend(faults.map(|fault| Step::Fault { fault, process: index }));
+        }
     }
 
     fn strike(&mut self, fault: Fault, index: usize) {
@@ -231,6 +249,7 @@ impl Walk {
         self.faults.remove(at);
         let process = &mut self.processes[index];
         match fault {
+            Fault::QuestionLost => drop(process.questions.pop_front()),
             Fault::QuestionLate => {
                 self.late_questions.extend(process.questions.pop_front().map(|one| (process.id, one)));
             }
@@ -261,7 +280,7 @@ impl Walk {
 
     fn may(&self, fault: Fault, process: &Process) -> bool {
         match fault {
-            Fault::QuestionLate => !process.questions.is_empty(),
+            Fault::QuestionLost | Fault::QuestionLate => !process.questions.is_empty(),
             Fault::AnswerLost | Fault::AnswerLate => !process.answers.is_empty(),
             Fault::Frozen | Fault::Unable | Fault::Stopped => {
                 !process.frozen && process.able && !process.machine.has_ended()
@@ -324,32 +343,23 @@ impl World for Walk {
     fn steps(&self) -> Vec<Step> {
         let mut steps = Vec::new();
         for (index, process) in self.processes.iter().enumerate() {
-            if !process.questions.is_empty() {
-                steps.push(Step::Serve { process: index });
-            }
-            if !process.answers.is_empty() && !process.frozen {
+            // Answers to different processes may come in any order, and it makes no difference which.
+            if !process.answers.is_empty() && !process.frozen && steps.is_empty() {
                 steps.push(Step::Answer { process: index });
             }
+        }
+        if steps.is_empty() {
+            let asking = (0..self.processes.len()).filter(|one| !self.processes[*one].questions.is_empty());
+            steps.extend(asking.map(|process| Step::Serve { process }));
         }
         // What is not late comes within no time.
         if steps.is_empty() && self.time < HORIZON {
             steps.push(Step::Pass);
         }
-        for (index, process) in self.processes.iter().enumerate() {
-            if process.frozen {
-                steps.push(Step::Wake { process: index });
-            }
-            if !process.able {
-                steps.push(Step::AbleAgain { process: index });
-            }
-            let mut faults = self.faults.clone();
-            faults.dedup();
-            let faults = faults.into_iter().filter(|fault| self.time < HORIZON && self.may(*fault, process));
-            steps.extend(faults.map(|fault| Step::Fault { fault, process: index }));
-        }
-        for arrives in [true, false] {
-            steps.extend((0..self.late_questions.len()).map(|nth| Step::LateQuestion { nth, arrives }));
-            steps.extend((0..self.late_answers.len()).map(|nth| Step::LateAnswer { nth, arrives }));
+        steps.extend((0..self.late_questions.len()).map(|nth| Step::LateQuestion { nth }));
+        steps.extend((0..self.late_answers.len()).map(|nth| Step::LateAnswer { nth }));
+        if self.time <= CALM_FROM {
+            self.faulty_steps(&mut steps);
         }
         steps
     }
@@ -367,23 +377,24 @@ impl World for Walk {
                 }
             }
             Step::Answer { process } => {
-                let id = self.processes[process].id;
                 if let Some(answer) = self.processes[process].answers.pop_front() {
-                    self.deliver(id, answer);
+                    self.deliver(process, answer);
                 }
             }
-            Step::LateQuestion { nth, arrives } => {
+            Step::LateQuestion { nth } => {
                 let (id, question) = self.late_questions.remove(nth);
-                if arrives {
-                    // Nobody waits for the answer any more, or it comes like any other.
-                    let answer = self.serve(id, question);
-                    self.late_answers.push((id, answer));
+                let answer = self.serve(id, question);
+                // It comes at once, if there is somebody still to whom it could.
+                let asker = self.processes.iter_mut().find(|process| process.id == id);
+                if let Some(asker) = asker {
+                    asker.answers.push_back(answer);
                 }
             }
-            Step::LateAnswer { nth, arrives } => {
+            Step::LateAnswer { nth } => {
                 let (id, answer) = self.late_answers.remove(nth);
-                if arrives {
-                    self.deliver(id, answer);
+                let asker = self.processes.iter_mut().find(|process| process.id == id);
+                if let Some(asker) = asker {
+                    asker.answers.push_back(answer);
                 }
             }
             Step::Wake { process } => {

@@ -62,12 +62,14 @@ fn broken(flaw: Option<Flaw>, limits: Limits, faults: &[Fault]) -> Violation {
 
 #[test]
 fn wrong_leases_are_found() {
+    // What would hide it: others ask a moment later than they may.
+    let limits = Limits { answer_ms: 4, margin_ms: 0, ..LIMITS };
     for (flaw, faults) in [
         (Flaw::NoCompare, [].as_slice()),
-        (Flaw::CountsFromAnswer, &[Fault::AnswerLate]),
+        (Flaw::CountsFromAnswer, &[Fault::AnswerLate, Fault::Frozen]),
         (Flaw::NeverRunsOut, &[Fault::Frozen]),
     ] {
-        let found = broken(Some(flaw), LIMITS, faults);
+        let found = broken(Some(flaw), limits, faults);
         println!("{flaw:?}: {found}");
         assert!(found.broken.contains("2 processes hold"), "{flaw:?}: {found}");
     }
@@ -76,6 +78,7 @@ fn wrong_leases_are_found() {
 /// Without it, a clock that runs a little slower than `PostgreSQL`'s makes two holders.
 #[test]
 fn what_clocks_may_differ_by_is_needed() {
-    let found = broken(None, Limits { drift_ms: 0, ..LIMITS }, &[Fault::ClockSlow, Fault::AnswerLost]);
+    let found =
+        broken(None, Limits { drift_ms: 0, margin_ms: 0, ..LIMITS }, &[Fault::ClockSlow, Fault::Frozen]);
     assert!(found.broken.contains("2 processes hold"), "{found}");
 }

@@ -62,6 +62,7 @@ impl RelayWorld {
         if self.flaw == Some(Flaw::NoGenerations) {
             renumber(&mut input, relay);
         }
+        let opens = matches!(input, Input::Opened { .. });
         let mut proven = relay.machine.proven();
         let outputs = relay.machine.handle(self.now, input);
         let now_proven = relay.machine.proven();
@@ -75,9 +76,9 @@ impl RelayWorld {
             }
             self.perform(index, output)?;
         }
-        if !self.relays[index].machine.leads() {
+        if opens && !self.relays[index].machine.leads() {
             // What others have published it takes on trust, but for the last.
-            proven = proven.max(at(now_proven.get().saturating_sub(1)));
+            proven = proven.max(now_proven);
         }
         (proven.get() + 1..=now_proven.get()).try_for_each(|position| self.check_proven(at(position)))
     }

@@ -20,11 +20,11 @@ fn keep(attempt: u64) -> Vec<Output> {
 }
 
 fn give_back(attempt: u64) -> Vec<Output> {
-    vec![Output::GiveBack { attempt: Attempt(attempt), term: 1 }]
+    vec![Output::GiveBack { attempt: Attempt(attempt), number: 1 }]
 }
 
 fn kept(attempt: u64) -> Input {
-    Input::Kept { attempt: Attempt(attempt), term: 1, left_ms: 300 }
+    Input::Kept { attempt: Attempt(attempt), term: 1, number: i64::try_from(attempt).unwrap(), left_ms: 300 }
 }
 
 fn taken(attempt: u64, left_ms: Millis) -> Input {
@@ -118,7 +118,7 @@ fn one_that_can_not_do_the_work_lets_others_in_and_asks_again_later() {
     assert_eq!(machine.handle(100, Input::Tick), keep(2));
     machine.handle(101, kept(2));
     assert_eq!(machine.next_tick(), Some(155), "it has tried for long enough");
-    assert_eq!(machine.handle(155, Input::Tick), give_back(3));
+    assert_eq!(machine.handle(155, Input::Tick), [Output::GiveBack { attempt: Attempt(3), number: 2 }]);
     machine.handle(156, Input::GivenBack { attempt: Attempt(3) });
     assert_eq!(machine.handle(160, Input::Freed), [], "its own");
     assert_eq!(machine.next_tick(), Some(1_156));
