@@ -59,7 +59,7 @@ impl Replicas {
         .await
     }
 
-    /// Waits until another process than that holds the role; gives how long that took.
+    /// Waits until another process than that holds the role, and prints how long that took.
     async fn moves_from(&mut self, process: &str, role: Role, since: Instant) {
         eventually(&format!("another process to be the {role}"), async || {
             let standing = look(&mut self.connection, role).await.unwrap()?;
@@ -74,6 +74,12 @@ impl Replicas {
     /// How a process calls itself.
     async fn process(&self, index: usize) -> String {
         self.services[index].get("/readyz").await.body["process"].as_str().unwrap().to_owned()
+    }
+
+    /// Where they are served, but for one.
+    fn bases(&self, without: Option<usize>) -> Vec<String> {
+        let services = self.services.iter().enumerate().filter(|(index, _)| Some(*index) != without);
+        services.map(|(_, service)| service.base().to_owned()).collect()
     }
 
     fn load(&self) -> Load {
@@ -100,11 +106,11 @@ impl Replicas {
         for role in Role::ALL {
             self.holder(role).await;
         }
-        let twice: i64 = sqlx::query_scalar("select count(*) from ledger.hold")
+        let holds: i64 = sqlx::query_scalar("select count(*) from ledger.hold")
             .fetch_one(&mut self.connection)
             .await
             .unwrap();
-        assert_eq!(twice, 0, "no hold was set");
+        assert_eq!(holds, 0, "no hold was set");
         println!("{} acknowledged, {head} events", acknowledged.len());
     }
 }
@@ -122,9 +128,7 @@ async fn the_work_of_a_holder_that_dies_goes_on_elsewhere() {
         replicas.moves_from(&process, role, since).await;
         // Another takes its place: there are three again.
         replicas.services[holder] = replicas.platform.serve().await;
-        let services: Vec<String> =
-            replicas.services.iter().map(|service| service.base().to_owned()).collect();
-        load.send_to(services);
+        load.send_to(replicas.bases(None));
         load.further(50).await;
     }
     replicas.end(load).await;
@@ -138,16 +142,15 @@ async fn a_holder_that_was_frozen_does_no_harm_when_it_wakes() {
         load.further(50).await;
         let holder = replicas.holder(role).await;
         let (process, pid) = (replicas.process(holder).await, replicas.services[holder].pid());
+        // Those who wait for the frozen process are left to it.
+        load.send_to(replicas.bases(Some(holder)));
         kill(pid, Signal::SIGSTOP).unwrap();
         let since = Instant::now();
         replicas.moves_from(&process, role, since).await;
-        let (service, pause) = (replicas.services[(holder + 1) % 3].base().to_owned(), FROZEN_FOR);
-        // Those who wait for the frozen process are left to it.
-        load.send_to(vec![service, replicas.services[(holder + 2) % 3].base().to_owned()]);
-        eventually("the lease to be long over", async || (since.elapsed() > pause).then_some(())).await;
+        eventually("the lease to be long over", async || (since.elapsed() > FROZEN_FOR).then_some(())).await;
         load.further(20).await;
         kill(pid, Signal::SIGCONT).unwrap();
-        load.send_to(replicas.services.iter().map(|service| service.base().to_owned()).collect());
+        load.send_to(replicas.bases(None));
         load.further(50).await;
         let now = replicas.holder(role).await;
         assert_ne!(replicas.process(now).await, process, "it is another's now");
@@ -162,10 +165,7 @@ async fn a_rolling_restart_hands_the_work_over() {
     for index in 0..3 {
         load.further(30).await;
         let process = replicas.process(index).await;
-        let others: Vec<String> = replicas.services.iter().map(|service| service.base().to_owned()).collect();
-        load.send_to(
-            others.into_iter().enumerate().filter(|(n, _)| *n != index).map(|(_, base)| base).collect(),
-        );
+        load.send_to(replicas.bases(Some(index)));
         replicas.services[index].terminate();
         replicas.services[index].ended().await;
         let since = Instant::now();
@@ -173,7 +173,7 @@ async fn a_rolling_restart_hands_the_work_over() {
             replicas.moves_from(&process, role, since).await;
         }
         replicas.services[index] = replicas.platform.serve().await;
-        load.send_to(replicas.services.iter().map(|service| service.base().to_owned()).collect());
+        load.send_to(replicas.bases(None));
     }
     load.further(30).await;
     replicas.end(load).await;

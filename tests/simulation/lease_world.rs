@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use vtid_ledger::leases::machine::{Input, Limits, Machine, Millis, Output};
 
 use super::explore::World;
+use super::lease_model::{Row, serve};
 use super::tally::Tally;
 
 /// A lease of six, renewed every two: real bounds in few steps.
@@ -29,7 +30,7 @@ const BOUND: Millis = LIMITS.lasts_ms
     + LIMITS.retry_ms
     + LIMITS.trial_ms;
 /// Nothing goes wrong after this…
-const CALM_FROM: Millis = 10;
+const CALM_FROM: Millis = 8;
 /// … and time goes no further than this.
 const HORIZON: Millis = CALM_FROM + BOUND + 2;
 /// How far `PostgreSQL`'s clock is set.
@@ -84,19 +85,10 @@ pub(super) enum Flaw {
     NeverRunsOut,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Row {
-    holder: u8,
-    term: i64,
-    number: i64,
-    /// By `PostgreSQL`'s clock.
-    until: i64,
-}
-
 #[derive(Clone, Debug, Hash)]
 struct Process {
     /// Another one, once it has crashed.
-    id: u8,
+    id: u32,
     machine: Machine,
     questions: VecDeque<Output>,
     answers: VecDeque<Input>,
@@ -129,9 +121,9 @@ pub(super) struct Walk {
     set_forward_at: Option<Millis>,
     row: Option<Row>,
     processes: Vec<Process>,
-    next_id: u8,
-    late_questions: Vec<(u8, Output)>,
-    late_answers: Vec<(u8, Input)>,
+    next_id: u32,
+    late_questions: Vec<(u32, Output)>,
+    late_answers: Vec<(u32, Input)>,
     /// Since when nothing has gone wrong.
     calm_since: Millis,
     faults: Vec<Fault>,
@@ -140,7 +132,7 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    pub(super) fn new(processes: u8, limits: Limits, faults: &[Fault], tally: &Tally<Fault>) -> Self {
+    pub(super) fn new(processes: u32, limits: Limits, faults: &[Fault], tally: &Tally<Fault>) -> Self {
         let mut walk = Self {
             time: 0,
             set_by: 0,
@@ -187,39 +179,18 @@ impl Walk {
         i64::try_from(self.time).unwrap() + self.set_by
     }
 
-    /// As `ledger.keep_lease` and `ledger.give_back_lease` do.
-    fn serve(&mut self, asker: u8, question: Output) -> Input {
-        let (moment, lasts) = (self.clock(), i64::try_from(LIMITS.lasts_ms).unwrap());
-        match question {
-            Output::GiveBack { attempt, number } => {
-                let ours = self.row.filter(|row| row.holder == asker && row.number == number);
-                if let Some(row) = ours.filter(|row| row.until > moment) {
-                    self.row = Some(Row { until: moment, number: row.number + 1, ..row });
-                    for one in 0..self.processes.len() {
-                        if !self.processes[one].frozen {
-                            self.tell(one, Input::Freed);
-                        }
-                    }
-                }
-                Input::GivenBack { attempt }
-            }
-            Output::Keep { attempt } => {
-                let mut row = self.row.unwrap_or(Row { holder: asker, term: 0, number: 0, until: moment });
-                if row.until <= moment || self.flaw == Some(Flaw::NoCompare) {
-                    row = Row { holder: asker, term: row.term + 1, ..row };
-                }
-                if row.holder == asker || row.until > moment + lasts {
-                    (row.until, row.number) = (moment + lasts, row.number + 1);
-                }
-                self.row = Some(row);
-                let left_ms = Millis::try_from(row.until - moment).unwrap();
-                if row.holder == asker {
-                    Input::Kept { attempt, term: row.term, number: row.number, left_ms }
-                } else {
-                    Input::Taken { attempt, left_ms }
-                }
+    fn serve(&mut self, asker: u32, question: Output) -> Input {
+        if self.flaw == Some(Flaw::NoCompare) {
+            self.row = None;
+        }
+        let moment = self.clock();
+        let served = serve(&mut self.row, asker, question, moment, LIMITS.lasts_ms);
+        for one in 0..self.processes.len() {
+            if served.freed && !self.processes[one].frozen {
+                self.tell(one, Input::Freed);
             }
         }
+        served.answer
     }
 
     fn deliver(&mut self, process: usize, answer: Input) {
@@ -286,7 +257,8 @@ impl Walk {
                 !process.frozen && process.able && !process.machine.has_ended()
             }
             Fault::Crashed => !process.machine.has_ended(),
-            Fault::ClockSlow => self.time > 0,
+            // By no more than is reckoned with.
+            Fault::ClockSlow => self.time > 0 && process.slow < LIMITS.drift_ms,
             // Once is as good as from each of them.
             Fault::ClockBack | Fault::ClockForward => process.id == self.processes[0].id,
         }
@@ -322,7 +294,7 @@ impl Walk {
 }
 
 impl Process {
-    fn new(id: u8, limits: Limits) -> Self {
+    fn new(id: u32, limits: Limits) -> Self {
         let (questions, answers) = Default::default();
         Self {
             id,

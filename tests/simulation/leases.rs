@@ -17,7 +17,7 @@ struct Walks {
 }
 
 impl Walks {
-    fn walk(&mut self, processes: u8, faults: &[Fault]) {
+    fn walk(&mut self, processes: u32, faults: &[Fault]) {
         let explored = explore(Walk::new(processes, LIMITS, faults, &self.tally), MAX_STATES);
         self.explored.push(explored.unwrap_or_else(|broken| panic!("{processes}, {faults:?}: {broken}")));
     }

@@ -6,6 +6,7 @@
 
 mod counts;
 mod disasters;
+mod leases;
 mod operator;
 mod projector;
 mod relay;

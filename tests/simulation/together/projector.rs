@@ -11,6 +11,7 @@ use vtid_ledger::domain::task::Task;
 use vtid_ledger::log::hold::Hold;
 use vtid_ledger::projections::machine::{Input, Output};
 
+use super::leases::PROJECTOR;
 use super::replica::Batch;
 use super::world::World;
 use crate::simulation::database::{Projected, Who};
@@ -57,8 +58,10 @@ impl World {
             }
             Output::Load => {
                 self.replicas[who].projector.losses = self.database.log.losses;
-                Input::Loaded(self.database.cursor)
+                let cursor = self.database.cursor;
+                if self.holds(who, PROJECTOR) { Input::Loaded(cursor) } else { Input::Followed(cursor) }
             }
+            Output::Read { .. } if !self.holds(who, PROJECTOR) => Input::Idle,
             Output::Read { after, max_events } => self.read(who, after, max_events),
             Output::Hold(cursor) => self.hold_by_projector(who, cursor),
             Output::Forget => return Ok(()),

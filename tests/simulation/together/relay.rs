@@ -64,6 +64,7 @@ impl World {
 
     /// A few of the things that are under way between relay, log and stream.
     pub(super) fn relay_goes_on(&mut self, who: Who) -> Promise {
+        self.lead_relay(who)?;
         if self.elapsed_ms >= self.replicas[who].relay.relay.machine.next_tick() {
             self.tell_relay(who, Input::Tick)?;
         }

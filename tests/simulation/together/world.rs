@@ -18,6 +18,7 @@ use super::replica::Replica;
 use crate::simulation::commands::POISON;
 use crate::simulation::database::{Database, Who};
 use crate::simulation::faults::Fault;
+use crate::simulation::lease_model::Row;
 use crate::simulation::log_model::{LatestTime, LogModel};
 use crate::simulation::promises::{Promise, Promises};
 use crate::simulation::stream_model::{Lookup, StreamModel};
@@ -36,6 +37,10 @@ pub(super) struct World {
     /// How often it has lost messages.
     pub(super) stream_epoch: u32,
     pub(super) replicas: Vec<Replica>,
+    /// The newest row of each lease.
+    pub(super) leases: [Option<Row>; 2],
+    /// Processes that there ever were.
+    pub(super) processes: u32,
     pub(super) promises: Promises,
     /// Every event that ever stood in a log, by its id, with the one before it: what the stream's messages hold.
     pub(super) archive: HashMap<Uuid, (Arc<Entry>, Cursor)>,
@@ -63,7 +68,9 @@ impl World {
             database: Database::new(LogModel::new(6, Some(POISON)), latest),
             stream: StreamModel::new(lookup),
             stream_epoch: 0,
-            replicas: (0..REPLICAS).map(|_| Replica::new()).collect(),
+            replicas: (1..=REPLICAS).map(|process| Replica::new(u32::try_from(process).unwrap())).collect(),
+            leases: [None; 2],
+            processes: u32::try_from(REPLICAS).unwrap(),
             promises: Promises::default(),
             archive: HashMap::new(),
             over: false,
@@ -83,6 +90,7 @@ impl World {
     /// A process begins.
     pub(super) fn start(&mut self, who: Who) -> Promise {
         self.replicas[who].relay.relay.connected = !self.nats_is_away();
+        self.lead_relay(who)?;
         self.tell_projector(who, vtid_ledger::projections::machine::Input::Started);
         self.tell_writer(who, Input::Start, self.database.epoch)
     }
