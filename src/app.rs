@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -17,16 +18,18 @@ use crate::database::{self, DatabaseError};
 use crate::health::{Watched, watch_over};
 use crate::http::ready::Readiness;
 use crate::http::{Api, App as HttpApp, HttpLimits, MalformedOrigin, serve};
+use crate::leases::{Leases, ProcessId, Role};
 use crate::log::connect::pool;
 use crate::log::{EventLog, listen, notify, schema};
 use crate::oasis::connect::{Nats, NatsArgs, NatsSettingError};
 use crate::oasis::relay::machine::Limits;
-use crate::oasis::relay::{self, RelayHandle, RelayOptions};
+use crate::oasis::relay::{self, Comparer, RelayHandle, RelayOptions, RelayStatus};
 use crate::oasis::stream::StreamArgs;
 use crate::projections::connections::ReadConnections;
 use crate::projections::memory::TaskMemory;
 use crate::projections::projector::Projector;
 use crate::projections::read::Reader;
+use crate::projections::status::ProjectorStatus;
 use crate::writer::machine::WriterLimits;
 use crate::writer::shell::{self as writer, Compare, WriterOptions};
 
@@ -116,27 +119,18 @@ impl App {
         // The followers' own, so that a flood of reads can't starve them. One of them is LISTEN's.
         let followers = pool(database.clone(), FOLLOWER_CONNECTIONS);
         let ledger = schema::ledger_id(&followers).await.map_err(DatabaseError::from)?;
-        tracing::info!(ledger = %ledger.0, %address, "starting");
+        let process = ProcessId::random();
+        tracing::info!(ledger = %ledger.0, %process, %address, "starting");
 
         let log = EventLog::new(followers.clone(), ledger, TAIL_BYTES);
         let [stop_http, stop_writer, stop_followers] = std::array::from_fn(|_| CancellationToken::new());
-        let relay_options = RelayOptions { stream, limits: Limits::default() };
+        let leases = Leases::new(process, &database);
+        let [(keep_projecting, projects), (keep_relaying, relays)] = Role::ALL.map(|role| leases.role(role));
+        let relay_options = RelayOptions { stream, limits: Limits::default(), lease: relays.clone() };
         let relay = relay::spawn(log.clone(), nats, relay_options, stop_followers.clone());
-        let comparer = relay.comparer();
-        // A restored database may lack what the stream has already.
-        let compare: Compare = Arc::new(move || {
-            let comparer = comparer.clone();
-            Box::pin(async move { comparer.compare(COMPARE_PATIENCE).await })
-        });
-        let writer_options = WriterOptions {
-            database: database.clone(),
-            limits: writer_limits(&tuning),
-            deadline: tuning.write_deadline(),
-            operation_timeout: tuning.database_timeout(),
-            max_ahead: tuning.clock_ahead_max(),
-            compare: Some(compare),
-        };
+        let writer_options = writer_options(database.clone(), &tuning, relay.comparer());
         let (projector, projected) = Projector::new(log.clone(), &database);
+        let projector = projector.by_lease(projects.clone());
         let demand = projector.demand();
         let (handle, writer_status, writer) =
             writer::spawn(writer_options, clock.clone(), log.clone(), stop_writer.clone());
@@ -149,12 +143,16 @@ impl App {
             writer: writer_status,
             projector: projected.clone(),
             relay: relay.status(),
+            process,
+            leases: [projects, relays],
         };
         let (told, readiness) = watch::channel(Readiness::starting());
         let memory = tuning.read_memory().map(|limits| TaskMemory::new(log.clone(), limits));
         let mut followers = vec![
+            keep_projecting.start(projected.clone(), ProjectorStatus::is_able, stop_followers.clone()),
+            keep_relaying.start(relay.status(), RelayStatus::is_able, stop_followers.clone()),
             tokio::spawn(projector.run(stop_followers.clone())),
-            tokio::spawn(listen::listen(log.clone(), followers, stop_followers.clone())),
+            tokio::spawn(listen::listen(log.clone(), followers, leases.freed(), stop_followers.clone())),
             tokio::spawn(notify::notify(log, database, stop_followers.clone())),
             tokio::spawn(watch_over(watched, told, stop_http.clone())),
         ];
@@ -213,8 +211,20 @@ impl App {
     }
 }
 
-fn writer_limits(tuning: &TuningArgs) -> WriterLimits {
-    WriterLimits { queue_commands: tuning.queue_commands as usize, ..WriterLimits::default() }
+fn writer_options(database: PgConnectOptions, tuning: &TuningArgs, comparer: Comparer) -> WriterOptions {
+    // A restored database may lack what the stream has already. Whoever relays, each process looks for itself.
+    let compare: Compare = Arc::new(move || {
+        let comparer = comparer.clone();
+        Box::pin(async move { comparer.compare(COMPARE_PATIENCE).await })
+    });
+    WriterOptions {
+        database,
+        limits: WriterLimits { queue_commands: tuning.queue_commands as usize, ..WriterLimits::default() },
+        deadline: tuning.write_deadline(),
+        operation_timeout: tuning.database_timeout(),
+        max_ahead: tuning.clock_ahead_max(),
+        compare: Some(compare),
+    }
 }
 
 fn http_limits(tuning: &TuningArgs) -> HttpLimits {

@@ -10,6 +10,7 @@ use crate::auth::jwks;
 use crate::clock::Clock;
 use crate::domain::position::Position;
 use crate::http::ready::{FollowerProgress, Obstacle, Readiness};
+use crate::leases::{Held, LeaseStatus, ProcessId};
 use crate::log::probe::{Probe, probe};
 use crate::oasis::relay::RelayStatus;
 use crate::projections::status::{ProjectorState, ProjectorStatus};
@@ -34,6 +35,10 @@ pub struct Watched {
     pub projector: watch::Receiver<ProjectorStatus>,
     /// The relay.
     pub relay: watch::Receiver<RelayStatus>,
+    /// Which process this is.
+    pub process: ProcessId,
+    /// The projector's lease and the relay's.
+    pub leases: [Held; 2],
 }
 
 /// Keeps `readiness` current until cancelled; then it says that the process shuts down.
@@ -71,17 +76,29 @@ impl Watched {
         let started = self.writer.borrow().head.is_some();
         let obstacle = obstacle(started, probe.as_ref(), &projector, &relay);
         let head = probe.as_ref().map_or(Position::ZERO, |probe| probe.head);
-        let errors = [projector.state.trouble(), relay.degraded()];
+        let leases = self.leases.each_ref().map(|lease| (lease.is_held(), lease.status()));
+        let lease_trouble = |n: usize| {
+            let (is_held, status): &(bool, LeaseStatus) = &leases[n];
+            let trouble = status.trouble.as_ref().filter(|_| !is_held);
+            trouble.map(|trouble| format!("the lease can't be asked for: {trouble}"))
+        };
+        let errors = [
+            projector.state.trouble().or_else(|| lease_trouble(0)),
+            relay.degraded().or_else(|| lease_trouble(1)),
+        ];
         let names = ["projector", "relay"];
-        let followers = (0..names.len())
-            .map(|n| self.follower(names[n], positions[n], errors[n].clone(), n, probe.as_ref()));
+        let followers = (0..names.len()).map(|n| {
+            let follower = self.follower(names[n], positions[n], errors[n].clone(), n, probe.as_ref());
+            let (leads, LeaseStatus { standing, .. }) = leases[n].clone();
+            FollowerProgress { leads, holder: standing.map(|standing| standing.holder), ..follower }
+        });
         let followers = followers.collect();
         let hold = probe.and_then(|probe| probe.hold);
         let hold = hold.map(|hold| format!("ledger_behind: {}; writes are on hold", hold.reason));
         let told = |(name, error): (&str, Option<String>)| error.map(|error| format!("{name}: {error}"));
         let degraded = names.into_iter().zip(errors).filter_map(told).chain(hold);
         let degraded = degraded.chain(self.keys.as_ref().and_then(jwks::Watch::trouble)).collect();
-        Readiness { obstacle, head, followers, degraded }
+        Readiness { process: Some(self.process), obstacle, head, followers, degraded }
     }
 
     fn follower(
@@ -102,6 +119,8 @@ impl Watched {
             lag_events: head.get().saturating_sub(position.get()),
             lag: Duration::from_millis(u64::try_from(lag_ms).unwrap_or(0)),
             error,
+            leads: false,
+            holder: None,
         }
     }
 }

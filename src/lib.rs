@@ -11,6 +11,7 @@ pub mod domain;
 pub mod fetch;
 pub mod health;
 pub mod http;
+pub mod leases;
 pub mod log;
 pub mod oasis;
 pub mod progress;

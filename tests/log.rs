@@ -224,8 +224,12 @@ async fn a_notification_wakes_the_followers_of_other_processes() {
     let ledger = ledger().await;
     let elsewhere = ledger.log().await;
     let stop = tokio_util::sync::CancellationToken::new();
-    let listening =
-        tokio::spawn(vtid_ledger::log::listen::listen(elsewhere.clone(), ledger.pool(), stop.clone()));
+    let listening = tokio::spawn(vtid_ledger::log::listen::listen(
+        elsewhere.clone(),
+        ledger.pool(),
+        tokio::sync::watch::Sender::default(),
+        stop.clone(),
+    ));
     let log = ledger.log().await;
     let notifying = tokio::spawn(vtid_ledger::log::notify::notify(
         log.clone(),

@@ -9,6 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sqlx::Row;
 use tokio_util::sync::CancellationToken;
+use vtid_ledger::leases::Held;
 use vtid_ledger::log::hold::read_hold;
 use vtid_ledger::oasis::connect::{Nats, NatsArgs};
 use vtid_ledger::oasis::relay::machine::Limits;
@@ -38,7 +39,7 @@ impl Relay {
         let nats = Nats::connect(&nats_args(&url), "test").await.unwrap();
         let stop = CancellationToken::new();
         let stream = StreamArgs { name: DEFAULT_NAME.parse().unwrap(), replicas: 1 };
-        let options = RelayOptions { stream, limits: Limits::default() };
+        let options = RelayOptions { stream, limits: Limits::default(), lease: Held::always() };
         let handle = relay::spawn(ledger.log().await, nats, options, stop.clone());
         Self { handle, _stop: stop.drop_guard() }
     }

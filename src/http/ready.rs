@@ -17,10 +17,13 @@ use super::{Api, answer};
 use crate::domain::json::{Json, ObjectWriter};
 use crate::domain::origin::Actor;
 use crate::domain::position::Position;
+use crate::leases::ProcessId;
 
 /// What the process knows of itself; kept current by whoever runs the parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Readiness {
+    /// Which process this is, among those that hold leases; none before it knows.
+    pub process: Option<ProcessId>,
     /// What makes it unready, if anything does.
     pub obstacle: Option<Obstacle>,
     /// The last position of the log, as far as it is known.
@@ -80,6 +83,10 @@ pub struct FollowerProgress {
     pub lag: Duration,
     /// What it can't get past, if anything.
     pub error: Option<String>,
+    /// Whether this process does the work: it holds the lease.
+    pub leads: bool,
+    /// Who holds the lease, as far as this process knows.
+    pub holder: Option<ProcessId>,
 }
 
 impl Readiness {
@@ -87,7 +94,7 @@ impl Readiness {
     #[must_use]
     pub fn starting() -> Self {
         let obstacle = Some(Obstacle::Starting);
-        Self { obstacle, head: Position::ZERO, followers: Vec::new(), degraded: Vec::new() }
+        Self { process: None, obstacle, head: Position::ZERO, followers: Vec::new(), degraded: Vec::new() }
     }
 
     fn write(&self, object: &mut ObjectWriter) {
@@ -99,6 +106,7 @@ impl Readiness {
             follower.write(&mut followers);
         }
         followers.push(']');
+        object.string_or_null("process", self.process.map(|process| process.to_string()).as_deref());
         object.number("head", self.head.get());
         object.raw("followers", &followers);
         object.json("degraded", &Json::Array(self.degraded.iter().cloned().map(Json::String).collect()));
@@ -113,6 +121,8 @@ impl FollowerProgress {
         object.number("lag_events", self.lag_events);
         object.raw("lag_seconds", &format!("{}.{:03}", self.lag.as_secs(), self.lag.subsec_millis()));
         object.string_or_null("error", self.error.as_deref());
+        object.raw("leads", if self.leads { "true" } else { "false" });
+        object.string_or_null("holder", self.holder.map(|holder| holder.to_string()).as_deref());
         object.finish();
     }
 }
@@ -182,7 +192,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_working_process_tells_head_lag_and_what_is_degraded() {
+        let holder = ProcessId(uuid::Uuid::from_u128(7));
         let readiness = Readiness {
+            process: Some(holder),
             obstacle: None,
             head: Position::new(97),
             followers: vec![FollowerProgress {
@@ -191,15 +203,18 @@ mod tests {
                 lag_events: 2,
                 lag: Duration::from_millis(1_050),
                 error: Some("NATS is \"away\"".to_owned()),
+                leads: true,
+                holder: Some(holder),
             }],
             degraded: vec!["relay".to_owned()],
         };
         let (status, body) = answered(&readiness).await;
         assert_eq!(status, StatusCode::OK);
         let expected = serde_json::json!({
-            "ok": true, "head": 97, "degraded": ["relay"], "followers": [
-                {"name": "relay", "position": 95, "lag_events": 2, "lag_seconds": 1.05, "error": "NATS is \"away\""}
-            ]
+            "ok": true, "process": holder.to_string(), "head": 97, "degraded": ["relay"], "followers": [{
+                "name": "relay", "position": 95, "lag_events": 2, "lag_seconds": 1.05,
+                "error": "NATS is \"away\"", "leads": true, "holder": holder.to_string()
+            }]
         });
         assert_eq!(body, expected);
     }

@@ -11,6 +11,7 @@ use super::recover::Site;
 use super::relay::{self, RelayOptions, RelayStatus, State};
 use super::stream::{self, StreamError};
 use crate::domain::position::Position;
+use crate::leases::Held;
 use crate::log::EventLog;
 use crate::log::connect::connect;
 use crate::log::recovery::{give_up, let_writes_go_on};
@@ -95,7 +96,11 @@ pub async fn republish(
 ) -> Result<(), RebuildError> {
     let log = EventLog::new(site.pool.clone(), site.ledger, TAIL_BYTES);
     let stop = CancellationToken::new();
-    let options = RelayOptions { stream: site.stream.clone(), limits: relay::machine::Limits::default() };
+    let options = RelayOptions {
+        stream: site.stream.clone(),
+        limits: relay::machine::Limits::default(),
+        lease: Held::always(),
+    };
     let relay = relay::spawn(log, nats, options, stop.clone());
     let status = relay.status();
     let (mut seen, mut since) = (Position::ZERO, Instant::now());

@@ -7,6 +7,8 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::rebuild::{From, rebuild};
 use super::tasks::{NAME, ProjectionError, REVISION, progress};
+use crate::leases::Role;
+use crate::leases::table::{Standing, look};
 use crate::log::connect::connect;
 use crate::progress::Progress;
 
@@ -60,6 +62,11 @@ async fn status(options: &PgConnectOptions, out: &mut impl Write) -> Result<(), 
     writeln!(out, "projection  {NAME}")?;
     writeln!(out, "revision    {} (this version: {REVISION})", known.revision)?;
     writeln!(out, "position    {} of {} ({behind} behind)", known.cursor.position(), known.head)?;
+    let now = look(&mut connection, Role::Projector).await?;
+    match now.filter(|lease| lease.left_ms > 0) {
+        None => writeln!(out, "projector   none")?,
+        Some(Standing { holder, term, .. }) => writeln!(out, "projector   {holder} (term {term})")?,
+    }
     match known.mending {
         None => writeln!(out, "rebuild     none")?,
         Some((revision, to)) if to.is_empty() => {

@@ -25,6 +25,11 @@ impl Demand {
         Waiting(self)
     }
 
+    /// Whether somebody waits.
+    pub(super) fn is_there(&self) -> bool {
+        *self.0.borrow() > 0
+    }
+
     /// Returns when somebody waits, or at `deadline`.
     pub(super) async fn until(&self, deadline: Instant) {
         let mut waiting = self.0.subscribe();

@@ -31,10 +31,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub enum Input {
     /// It begins.
     Started,
-    /// The pause is over.
+    /// [`Output::Wait`], [`Output::Watch`]: the pause is over.
     Woken,
     /// [`Output::Load`]: where the cursor stands in the database.
     Loaded(Cursor),
+    /// [`Output::Load`]: where the cursor stands in the database; another process is the one that moves it.
+    Followed(Cursor),
     /// [`Output::Load`]: code of a later revision projects or rebuilds.
     Superseded {
         /// That code's revision.
@@ -49,7 +51,7 @@ pub enum Input {
         /// How many they are.
         events: u32,
     },
-    /// [`Output::Read`]: there is nothing yet, after a while.
+    /// [`Output::Read`]: there is nothing yet, after a while; or another process is to go on.
     Idle,
     /// [`Output::Read`], [`Output::Apply`]: the log does not hold this event that it should hold.
     OtherPast(Cursor),
@@ -101,6 +103,8 @@ pub enum Output {
     },
     /// Set the hold, unless the log turns out to hold this event.
     Hold(Cursor),
+    /// Wait until it is time to see how far the process that projects has come, or until this one is to.
+    Watch,
     /// Wait until then.
     Wait {
         /// On the shell's clock.
@@ -117,6 +121,8 @@ enum Phase {
     Reading {
         after: Cursor,
     },
+    /// Another process projects.
+    Watching,
     Applying {
         from: Cursor,
         to: Cursor,
@@ -165,6 +171,7 @@ impl CursorMachine {
     pub fn handle(&mut self, now: Duration, input: Input) -> Vec<Output> {
         match (self.phase.clone(), input) {
             (Phase::Loading { folded_to }, Input::Loaded(cursor)) => self.loaded(folded_to, cursor),
+            (Phase::Loading { .. }, Input::Followed(cursor)) => self.followed(cursor),
             (Phase::Loading { .. }, Input::Superseded { revision, cursor }) => {
                 let state = ProjectorState::Superseded { revision };
                 self.status = ProjectorStatus { position: cursor.position(), state };
@@ -237,6 +244,22 @@ impl CursorMachine {
         let elsewhere = folded_to.is_some_and(|folded_to| folded_to != cursor);
         let forget = elsewhere.then_some(Output::Forget);
         forget.into_iter().chain(self.read(cursor)).collect()
+    }
+
+    /// Where another process has come to: what is wrong there is that one's to tell.
+    fn followed(&mut self, cursor: Cursor) -> Vec<Output> {
+        let further = cursor.position() > self.status.position;
+        self.status.position = cursor.position();
+        let stands = matches!(
+            self.status.state,
+            ProjectorState::OtherPast { .. } | ProjectorState::Stopped { unreadable: true, .. }
+        );
+        if further || !stands {
+            self.status.state = ProjectorState::Following;
+        }
+        self.failures = 0;
+        self.phase = Phase::Watching;
+        vec![Output::Watch]
     }
 
     fn read(&mut self, after: Cursor) -> Vec<Output> {

@@ -17,6 +17,7 @@ pub mod projector;
 pub mod read;
 pub mod rebuild;
 mod row;
+mod standby;
 pub mod status;
 pub mod tasks;
 mod walk;

@@ -14,10 +14,12 @@ use super::losses::confirm_and_hold;
 use super::machine::{CursorMachine, Input, MAX_BATCH, Output};
 use super::own::connected;
 use super::rebuild::mend_if_needed;
+use super::standby::Standby;
 use super::status::ProjectorStatus;
-use super::tasks::{ProjectionError, REVISION, progress};
+use super::tasks::{Progress, ProjectionError, REVISION, progress};
 use super::write::{ApplyReply, Changes, apply, is_refusal};
 use crate::domain::cursor::Cursor;
+use crate::leases::Held;
 use crate::log::EventLog;
 use crate::log::entry::Entry;
 use crate::log::folder::Folder;
@@ -34,6 +36,8 @@ const IDLE_AFTER: Duration = Duration::from_secs(1);
 const GATHER: Duration = Duration::from_millis(20);
 /// States remembered between batches: some MiB, 100 MiB were each as large as can be.
 const MAX_STATES: usize = 2048;
+/// How often the cursor is looked at while another process projects and a reader waits.
+const WATCH_POLL: Duration = Duration::from_millis(5);
 /// How often a rebuild that is due is looked for.
 const MEND_POLL: Duration = Duration::from_secs(5);
 
@@ -41,18 +45,26 @@ const MEND_POLL: Duration = Duration::from_secs(5);
 pub struct Projector {
     log: EventLog,
     options: PgConnectOptions,
+    lease: Held,
     status: watch::Sender<ProjectorStatus>,
     demand: Demand,
 }
 
 impl Projector {
-    /// A projector of `log`, which makes connections of its own by `options`; and what it tells of itself.
+    /// A projector of `log`, which makes connections of its own by `options`; and what it tells of itself. It projects
+    /// without a lease.
     #[must_use]
     pub fn new(log: EventLog, options: &PgConnectOptions) -> (Self, watch::Receiver<ProjectorStatus>) {
         let (status, told) = watch::channel(ProjectorStatus::default());
         // A batch that a crash takes away is only done again: neither cursor nor rows are ever ahead of the log.
         let options = options.clone().options([("synchronous_commit", "off")]);
-        (Self { log, options, status, demand: Demand::default() }, told)
+        (Self { log, options, lease: Held::always(), status, demand: Demand::default() }, told)
+    }
+
+    /// Projects only while `lease` is held; or where a reader waits and nobody else does.
+    #[must_use]
+    pub fn by_lease(self, lease: Held) -> Self {
+        Self { lease, ..self }
     }
 
     /// For readers, to say what they wait for.
@@ -90,6 +102,10 @@ struct Shell<'a> {
     options: &'a PgConnectOptions,
     status: &'a watch::Sender<ProjectorStatus>,
     demand: &'a Demand,
+    lease: Held,
+    standby: Standby,
+    /// Without the lease: nobody else projects, and a reader waits.
+    helps: bool,
     started: Instant,
     connection: Option<PgConnection>,
     follower: Follower,
@@ -106,12 +122,15 @@ struct Shell<'a> {
 
 impl<'a> Shell<'a> {
     fn new(projector: &'a Projector) -> Self {
-        let Projector { log, options, status, demand } = projector;
+        let Projector { log, options, lease, status, demand } = projector;
         Self {
             log,
             options,
             status,
             demand,
+            lease: lease.clone(),
+            standby: Standby::default(),
+            helps: false,
             started: Instant::now(),
             connection: None,
             follower: log.follow(Cursor::Start),
@@ -167,6 +186,7 @@ impl<'a> Shell<'a> {
             Output::Read { after, max_events } => self.read(after, max_events).await,
             Output::Apply { from, to } => self.apply(from, to).await,
             Output::Hold(cursor) => self.hold(cursor).await,
+            Output::Watch => self.watch().await,
             Output::Wait { until } => {
                 sleep_until(self.started + until).await;
                 Input::Woken
@@ -190,12 +210,39 @@ impl<'a> Shell<'a> {
             Ok(progress) if progress.newest_revision() > REVISION => {
                 Input::Superseded { revision: progress.newest_revision(), cursor: progress.cursor }
             }
-            Ok(progress) => Input::Loaded(progress.cursor),
+            Ok(progress) if self.projects(&progress) => Input::Loaded(progress.cursor),
+            Ok(progress) => Input::Followed(progress.cursor),
             Err(error) => Input::Failed { reason: error.to_string() },
         }
     }
 
+    fn projects(&mut self, progress: &Progress) -> bool {
+        let (holds, waits) = (self.lease.is_held(), self.demand.is_there());
+        let cursor = progress.cursor.position();
+        let projects = self.standby.projects(self.started.elapsed(), holds, waits, cursor, progress.head);
+        self.helps = projects && !holds;
+        projects
+    }
+
+    /// A reader that waits is told soon after the process that projects has come so far.
+    async fn watch(&mut self) -> Input {
+        let deadline = Instant::now() + IDLE_AFTER;
+        if self.demand.is_there() {
+            sleep(WATCH_POLL).await;
+        }
+        loop {
+            tokio::select! {
+                () = self.demand.until(deadline) => return Input::Woken,
+                () = self.lease.changed() => if self.lease.is_held() { return Input::Woken },
+            }
+        }
+    }
+
     async fn read(&mut self, after: Cursor, max_events: u32) -> Input {
+        let helps = self.helps && self.demand.is_there();
+        if !self.lease.is_held() && !helps {
+            return Input::Idle;
+        }
         match self.next_batch(after, max_events).await {
             Ok(None) => Input::Idle,
             Ok(Some(batch)) => {

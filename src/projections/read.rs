@@ -24,7 +24,7 @@ use crate::writer::handle::WriterHandle;
 
 /// How long a read waits for the projection at most.
 const BEHIND_AFTER: Duration = Duration::from_secs(2);
-/// How often a waiting read looks for itself: another replica's projector tells this process nothing.
+/// How often a waiting read looks for itself: this process's projector may be at something else.
 const SLOW_POLL: Duration = Duration::from_millis(100);
 /// Before the next look, where what this process knows turned out to be wrong.
 const SHORT_PAUSE: Duration = Duration::from_millis(20);
@@ -147,8 +147,11 @@ impl Reader {
         // Where the memory shows it, it can also tell whether a row of a table that is behind is still current.
         let mut known = self.seen.load(Ordering::Relaxed) >= at_least.get()
             || question.memory().is_some_and(|memory| memory.shows(at_least));
+        // Counted from the first wait to the answer: a projector looks for how long somebody has waited.
+        let mut waiting = None;
         loop {
             if !known {
+                waiting.get_or_insert_with(|| self.demand.wait());
                 self.wait_for(at_least, deadline, question).await;
                 if let Some(shown) = question.remembered(at_least) {
                     return Ok(shown);
@@ -192,7 +195,6 @@ impl Reader {
     /// Returns once the projection is known to show `at_least`, or the memory to have come there, or when it is time to
     /// look without knowing.
     async fn wait_for(&self, at_least: Position, deadline: Instant, question: &impl Question) {
-        let _waiting = self.demand.wait();
         let mut status = self.status.clone();
         let projected = async {
             if status.wait_for(|status| status.position >= at_least).await.is_err() {

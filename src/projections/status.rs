@@ -46,6 +46,18 @@ pub enum ProjectorState {
     },
 }
 
+impl ProjectorStatus {
+    /// Whether this process could project, as far as it knows: a later version, or one that can read the next event,
+    /// goes first.
+    #[must_use]
+    pub fn is_able(&self) -> bool {
+        !matches!(
+            self.state,
+            ProjectorState::Superseded { .. } | ProjectorState::Stopped { unreadable: true, .. }
+        )
+    }
+}
+
 impl ProjectorState {
     /// What is wrong, for people; none while it follows or starts.
     #[must_use]

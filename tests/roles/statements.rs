@@ -21,11 +21,11 @@ const READS: [(&str, &[&str]); 10] = [
     ("ledger.projection", PARTS),
     ("ledger._migrations", PARTS),
     ("ledger.progress", &[PROJECTOR]),
-    ("ledger.lease", NOBODY),
+    ("ledger.lease", PARTS),
 ];
 
 /// Everything else, and who may do it.
-const WRITES: [(&str, &[&str]); 45] = [
+const WRITES: [(&str, &[&str]); 47] = [
     (
         r#"insert into "VtidLedger" values ('x', 'x', 'x', 'x', 'x', 'x', 'x', 'x', null, null, now(), now(), 1, 1, 1)"#,
         &[PROJECTOR],
@@ -83,7 +83,9 @@ const WRITES: [(&str, &[&str]); 45] = [
     ("update ledger.projection set mending_revision = 1, mended_to = ''", &[PROJECTOR]),
     ("update ledger.projection set schema_revision = 0", NOBODY),
     ("delete from ledger.projection", NOBODY),
-    ("insert into ledger.lease values ('x', gen_random_uuid(), now())", NOBODY),
+    ("insert into ledger.lease values ('x', 1, 1, gen_random_uuid(), now())", PARTS),
+    ("update ledger.lease set until = now()", NOBODY),
+    ("delete from ledger.lease where name = 'x'", PARTS),
     ("delete from ledger._migrations", NOBODY),
     ("create table ledger.mine ()", NOBODY),
     ("create table public.mine ()", NOBODY),
@@ -93,12 +95,14 @@ const WRITES: [(&str, &[&str]); 45] = [
 ];
 
 /// Each function of the schema, called so that it changes nothing, and who may.
-const CALLS: [(&str, &[&str]); 7] = [
+const CALLS: [(&str, &[&str]); 9] = [
     ("select ledger.append_lock()", PARTS),
     ("select ledger.projection_lock('x')", &[PROJECTOR]),
     ("select ledger.append(0, null, 0, 0, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')", &[WRITER]),
     ("select ledger.move_cursor('vtid_ledger', 999, 1000, gen_random_uuid())", &[PROJECTOR]),
     ("select ledger.prune_progress('nothing', 1)", &[PROJECTOR]),
+    ("select ledger.keep_lease('nothing', gen_random_uuid(), 1)", PARTS),
+    ("select ledger.give_back_lease('nothing', gen_random_uuid(), 1)", PARTS),
     (
         "select ledger.write_vtid_ledger('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
         &[PROJECTOR],
@@ -208,7 +212,7 @@ pub(super) async fn assert_table(url: &str) {
 }
 
 /// Every right that anybody but the owner has, to the letter: the object, and who may do what with it.
-const RIGHTS: [&str; 21] = [
+const RIGHTS: [&str; 24] = [
     "\"VtidLedger\": authenticated select; service_role select; vtid_ledger_projector delete, insert, select, update",
     "ledger._migrations: vtid_ledger_projector select; vtid_ledger_writer select",
     "ledger.accepted_loss: authenticated select; service_role select; vtid_ledger_projector select; vtid_ledger_writer insert, select",
@@ -216,8 +220,11 @@ const RIGHTS: [&str; 21] = [
     "ledger.append_lock(): vtid_ledger_projector execute; vtid_ledger_writer execute",
     "ledger.check_completion(): vtid_ledger_writer execute",
     "ledger.event: authenticated select; service_role select; vtid_ledger_projector select; vtid_ledger_writer insert, select",
+    "ledger.give_back_lease(): vtid_ledger_projector execute; vtid_ledger_writer execute",
     "ledger.hold: vtid_ledger_projector insert, select, update; vtid_ledger_writer delete, insert, select, update",
     "ledger.identity: authenticated select; service_role select; vtid_ledger_projector select; vtid_ledger_writer select",
+    "ledger.keep_lease(): vtid_ledger_projector execute; vtid_ledger_writer execute",
+    "ledger.lease: vtid_ledger_projector delete, insert, select; vtid_ledger_writer delete, insert, select",
     "ledger.move_cursor(): vtid_ledger_projector execute",
     "ledger.progress: vtid_ledger_projector delete, insert, select",
     "ledger.project_vtid_ledger(): vtid_ledger_projector execute",

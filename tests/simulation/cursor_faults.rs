@@ -14,6 +14,8 @@ pub(super) enum Fault {
     Idle,
     /// The database is put back from an older copy.
     PutBack,
+    /// Its lease is another's when it looks.
+    OtherLeads,
     LateWentIn,
     LateRefused,
     LostRace,
@@ -23,7 +25,7 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    pub(super) const CAUSES: [Self; 7] = [
+    pub(super) const CAUSES: [Self; 8] = [
         Self::NoAnswer,
         Self::ApplyLostBefore,
         Self::ApplyLostAfter,
@@ -31,6 +33,7 @@ impl Fault {
         Self::Crashed,
         Self::Idle,
         Self::PutBack,
+        Self::OtherLeads,
     ];
     pub(super) const OUTCOMES: [Self; 5] =
         [Self::LateWentIn, Self::LateRefused, Self::LostRace, Self::NotInLog, Self::Held];

@@ -108,6 +108,7 @@ impl Walk {
                 matches!(asked, Asked::Apply { .. })
             }
             Fault::Idle => matches!(asked, Asked::Read { .. }),
+            Fault::OtherLeads => asked == Asked::Load,
             Fault::Crashed => true,
             _ => false,
         }
@@ -119,6 +120,10 @@ impl Walk {
         match (fault, self.world.projectors[index].asked) {
             (Fault::PutBack, _) => self.world.restore(nth),
             (Fault::Crashed, _) => self.world.projectors[index] = Projector::new(),
+            (Fault::OtherLeads, _) => {
+                let followed = Input::Followed(self.world.progress());
+                self.world.projectors[index].tell(followed);
+            }
             (Fault::Idle, _) => self.world.projectors[index].tell(Input::Idle),
             (_, Asked::Apply { from, to }) => self.lose_apply(fault, index, from, to),
             _ => self.world.projectors[index].tell(failed()),
@@ -146,7 +151,7 @@ impl Walk {
             return self.world.write(&rows);
         }
         let answer = match self.world.projectors[index].asked {
-            Asked::Wait => Input::Woken,
+            Asked::Wait | Asked::Watch => Input::Woken,
             Asked::Load => Input::Loaded(self.world.progress()),
             Asked::Read { after, max_events } => self.read(index, after, max_events),
             Asked::Apply { from, to } => self.apply(index, from, to),

@@ -51,6 +51,14 @@ faults! {
     Uncompared,
     /// The writer's comparison finds that the log lost history.
     LossFound,
+    /// A process that holds a lease stands still for longer than that lasts, or not.
+    HolderFrozen,
+    /// A question for a lease never arrives.
+    LeaseQuestionLost,
+    LeaseAnswerLost,
+    LeaseAnswerLate,
+    /// A lease has another holder.
+    LeaseMoved,
     ProjectorFailed,
     ApplyLostBefore,
     ApplyLostAfter,

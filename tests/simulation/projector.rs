@@ -11,10 +11,18 @@ use super::cursor_world::Rows;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Asked {
     Load,
-    Read { after: Cursor, max_events: u32 },
-    Apply { from: Cursor, to: Cursor },
+    Read {
+        after: Cursor,
+        max_events: u32,
+    },
+    Apply {
+        from: Cursor,
+        to: Cursor,
+    },
     Hold(Cursor),
     Wait,
+    /// Another leads: waits until it is to look again.
+    Watch,
 }
 
 #[derive(Clone, Debug, Hash)]
@@ -59,6 +67,7 @@ impl Projector {
                 Output::Apply { from, to } => Asked::Apply { from, to },
                 Output::Hold(cursor) => Asked::Hold(cursor),
                 Output::Wait { .. } => Asked::Wait,
+                Output::Watch => Asked::Watch,
             };
             assert_eq!(asked.replace(question), None, "one question at a time");
         }

@@ -140,7 +140,9 @@ impl Relay {
                 .any(|a| matches!(a, Input::Opened { generation, .. } if *generation == present));
         let given_up = !opening && !self.machine.wants_entries() && self.ready.len() < self.in_flight;
         let mut answers = self.answers.iter().filter_map(generation_of);
-        !given_up && (!self.requests.is_empty() || answers.any(|generation| generation == present))
+        // One that does not lead waits for what it asked the stream alone.
+        (!given_up || !self.machine.leads())
+            && (!self.requests.is_empty() || answers.any(|generation| generation == present))
     }
 }
 
@@ -157,6 +159,7 @@ pub(super) fn generation_of(answer: &Input) -> Option<Generation> {
         | Input::Connected
         | Input::Disconnected
         | Input::Recheck
+        | Input::Led(_)
         | Input::Entries { .. }
         | Input::LogLost { .. } => None,
     }

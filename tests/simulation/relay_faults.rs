@@ -24,6 +24,8 @@ pub(super) enum Fault {
     StoreLost,
     Foreign,
     LogTailLost,
+    /// Its lease is another's for a while.
+    LeaseLost,
     /// A publish of a dead connection arrives, and is stored.
     LateStored,
     /// It arrives and is refused, or told as a repeat.
@@ -34,7 +36,7 @@ pub(super) enum Fault {
 
 impl Fault {
     /// Those that strike by themselves; the others follow from them.
-    pub(super) const CAUSES: [Self; 14] = [
+    pub(super) const CAUSES: [Self; 15] = [
         Self::RequestLost,
         Self::AnswerLost,
         Self::AnswerLate,
@@ -49,6 +51,7 @@ impl Fault {
         Self::StoreLost,
         Self::Foreign,
         Self::LogTailLost,
+        Self::LeaseLost,
     ];
     pub(super) const OUTCOMES: [Self; 3] = [Self::LateStored, Self::LateRefused, Self::RepeatTold];
 }

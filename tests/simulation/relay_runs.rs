@@ -101,7 +101,7 @@ impl Run {
     }
 
     fn fault(&mut self, relay: usize) -> Promise {
-        match self.random.u32(..6) {
+        match self.random.u32(..7) {
             0 => {
                 self.tally.count(Fault::Crashed);
                 self.world.crash(relay);
@@ -125,6 +125,11 @@ impl Run {
                 self.tally.count(Fault::StoreLost);
                 self.world.lose_tail(0);
             }
+            5 => {
+                let leads = self.world.relays[relay].machine.leads();
+                self.count(leads, Fault::LeaseLost);
+                self.world.tell(relay, Input::Led(!leads))?;
+            }
             _ => {}
         }
         Ok(())
@@ -137,6 +142,7 @@ fn run(seed: u64, tally: &Tally<Fault>) -> Result<Vec<Found>, String> {
     let ended = (0..STEPS).try_for_each(|_| run.step()).and_then(|()| {
         run.world.nats_away = false;
         run.world.stream.forget_ids();
+        (0..run.world.relays.len()).try_for_each(|relay| run.world.tell(relay, Input::Led(true)))?;
         run.world.settle(RelayWorld::caught_up)?;
         let holds: BTreeSet<_> =
             run.world.relays.iter().flat_map(|relay| relay.holds.iter().copied()).collect();

@@ -46,6 +46,9 @@ pub(super) enum Step {
     Connect {
         relay: usize,
     },
+    LeaseBack {
+        relay: usize,
+    },
     LateArrives {
         relay: usize,
     },
@@ -137,6 +140,9 @@ impl Walk {
             steps.push(Step::LateArrives { relay });
             steps.push(Step::LateIsGone { relay });
         }
+        if !one.machine.leads() {
+            steps.push(Step::LeaseBack { relay });
+        }
         if !one.connected {
             if !self.world.nats_away {
                 steps.push(Step::Connect { relay });
@@ -158,6 +164,7 @@ impl Walk {
                 ),
                 Fault::TimedOut => usize::from(!one.rests() && (feeds || one.awaits())),
                 Fault::Crashed | Fault::Disconnected => 1,
+                Fault::LeaseLost => usize::from(one.machine.leads()),
                 _ => 0,
             };
             steps.extend((0..count).map(|nth| Step::Fault { fault, relay, nth }));
@@ -198,6 +205,7 @@ impl Walk {
             }
             Step::ReadLog { relay } => return self.world.read_log(relay, usize::MAX).map(drop),
             Step::Tick { relay } => return self.world.tell(relay, Input::Tick),
+            Step::LeaseBack { relay } => return self.world.tell(relay, Input::Led(true)),
             Step::Connect { relay } => return self.world.connect(relay),
             Step::LateArrives { relay } => match self.world.arrive_late(relay) {
                 Some(Answer::Stored { .. }) => self.tally.count(Fault::LateStored),

@@ -42,6 +42,7 @@ impl Walk {
                 self.world.relays[relay].requests.push_front(Request::Head { generation, last });
             }
             Fault::TimedOut => return self.world.tell(relay, Input::Tick),
+            Fault::LeaseLost => return self.world.tell(relay, Input::Led(false)),
             Fault::Crashed => self.world.crash(relay),
             Fault::Disconnected => return self.world.disconnect(relay),
             Fault::NatsAway => {

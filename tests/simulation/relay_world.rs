@@ -62,6 +62,7 @@ impl RelayWorld {
         if self.flaw == Some(Flaw::NoGenerations) {
             renumber(&mut input, relay);
         }
+        let opens = matches!(input, Input::Opened { .. });
         let mut proven = relay.machine.proven();
         let outputs = relay.machine.handle(self.now, input);
         let now_proven = relay.machine.proven();
@@ -75,6 +76,10 @@ impl RelayWorld {
             }
             self.perform(index, output)?;
         }
+        if opens && !self.relays[index].machine.leads() {
+            // What others have published it takes on trust, but for the last.
+            proven = proven.max(now_proven);
+        }
         (proven.get() + 1..=now_proven.get()).try_for_each(|position| self.check_proven(at(position)))
     }
 
@@ -85,6 +90,10 @@ impl RelayWorld {
             Output::Follow { follow, after } => {
                 relay.ready.clear();
                 relay.feed = Some(Feed { follow, after, id: None });
+            }
+            Output::Unfollow => {
+                relay.ready.clear();
+                relay.feed = None;
             }
             Output::Read { generation, position } => relay.ask(Request::Read { generation, position }),
             Output::AskLog { generation, position, id } => {
@@ -263,6 +272,7 @@ fn renumber(input: &mut Input, relay: &Relay) {
         | Input::Connected
         | Input::Disconnected
         | Input::Recheck
+        | Input::Led(_)
         | Input::Entries { .. }
         | Input::LogLost { .. } => {}
     }

@@ -66,6 +66,11 @@ impl Load {
             service.map(|service| service.base().to_owned()).into_iter().collect();
     }
 
+    /// Sends everything to these from now on.
+    pub(crate) fn send_to(&self, bases: Vec<String>) {
+        *self.targets.lock().unwrap() = bases;
+    }
+
     /// Waits until so many further writes are acknowledged.
     pub(crate) async fn further(&self, count: usize) {
         let goal = self.acknowledged.load(Ordering::Relaxed) + count;

@@ -73,6 +73,8 @@ fn readiness() -> Vec<(&'static str, RefOr<Schema>)> {
     let words = || Object::with_type(Type::String);
     let seconds = ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0));
     let error = OneOfBuilder::new().item(Object::with_type(Type::Null)).item(words());
+    let leads = ObjectBuilder::new().schema_type(Type::Boolean);
+    let id = || OneOfBuilder::new().item(Object::with_type(Type::Null)).item(words());
     let follower = object(
         vec![
             ("name", words().into()),
@@ -80,12 +82,15 @@ fn readiness() -> Vec<(&'static str, RefOr<Schema>)> {
             ("lag_events", count().description(Some("Events that it has yet to work on.")).into()),
             ("lag_seconds", seconds.description(Some("The age of the oldest of them.")).into()),
             ("error", error.description(Some("What it can't get past.")).into()),
+            ("leads", leads.description(Some("Whether this process is the one that does the work.")).into()),
+            ("holder", id().description(Some("The process that is, as far as this one knows.")).into()),
         ],
-        5,
+        7,
     );
     let degraded =
         list(words().into()).description(Some("What else is wrong; the process works nevertheless."));
     vec![
+        ("process", id().description(Some("This process, among those that do the followers' work.")).into()),
         ("head", of::<Position>()),
         ("followers", list(follower.into()).into()),
         ("degraded", degraded.into()),

@@ -68,11 +68,15 @@ pub(in crate::http) fn health() -> Value {
 }
 
 fn readiness() -> Value {
+    let (process, another) = ("5f1c3c1e-6a86-4c57-9d39-0c5d4a2f9c11", "c0b1f2de-0d4f-4e0c-8a53-7f5f0b6f2d22");
     json!({
+        "process": process,
         "head": 97,
         "followers": [
-            {"name": "projector", "position": 97, "lag_events": 0, "lag_seconds": 0.0, "error": null},
-            {"name": "relay", "position": 95, "lag_events": 2, "lag_seconds": 1.05, "error": "NATS is away"},
+            {"name": "projector", "position": 97, "lag_events": 0, "lag_seconds": 0.0, "error": null,
+                "leads": false, "holder": another},
+            {"name": "relay", "position": 95, "lag_events": 2, "lag_seconds": 1.05, "error": "NATS is away",
+                "leads": true, "holder": process},
         ],
         "degraded": ["relay: NATS is away"],
     })

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connect::Nats;
 use super::stream::StreamArgs;
+use crate::leases::Held;
 use crate::log::EventLog;
 use machine::Limits;
 pub use machine::State;
@@ -33,6 +34,8 @@ pub struct RelayOptions {
     pub stream: StreamArgs,
     /// Bounds and waits.
     pub limits: Limits,
+    /// Nothing is published but while this is held.
+    pub lease: Held,
 }
 
 /// A running relay.

@@ -17,6 +17,7 @@ use super::machine::{Generation, Input, Known, Machine, Output, State};
 use super::status::RelayStatus;
 use super::wire::Wire;
 use crate::domain::position::Position;
+use crate::leases::Held;
 use crate::log::EventLog;
 use crate::log::hold::Losses;
 use crate::oasis::connect::{Link, Nats};
@@ -44,6 +45,8 @@ enum Event {
     Feed(FeedEvent),
     Done(Result<Done, JoinError>),
     Check(oneshot::Sender<()>),
+    /// The lease may have changed hands.
+    Lease,
     /// Whether it was settled.
     HoldDone(bool),
     Tick,
@@ -51,6 +54,7 @@ enum Event {
 
 struct Shell {
     machine: Machine,
+    lease: Held,
     started: Instant,
     wire: Wire,
     jobs: Jobs,
@@ -84,6 +88,7 @@ pub(super) async fn run(parts: Parts) {
     };
     let mut shell = Shell {
         machine: Machine::new(options.limits),
+        lease: options.lease,
         started: Instant::now(),
         wire,
         jobs: Jobs { log, client: nats.client, stream: options.stream },
@@ -128,14 +133,20 @@ impl Shell {
             Some(done) = self.requests.join_next() => Event::Done(done),
             Some(done) = self.holds.join_next() => Event::HoldDone(matches!(done, Ok(true))),
             Some(check) = checks.recv() => Event::Check(check),
+            () = self.lease.changed() => Event::Lease,
             () = tokio::time::sleep_until(due) => Event::Tick,
         })
     }
 
     async fn take(&mut self, event: Event) {
+        // First: a process that was frozen must not go on as if nothing had been.
+        let leads = self.lease.is_held();
+        if leads != self.machine.leads() {
+            self.feed_machine(Input::Led(leads)).await;
+        }
         match event {
             Event::Tick => self.feed_machine(Input::Tick).await,
-            Event::HoldDone(true) => {}
+            Event::Lease | Event::HoldDone(true) => {}
             // Whoever waits for the comparison must not write on it: the machine looks again soon.
             Event::HoldDone(false) => {
                 let next = Generation(self.machine.generation().0 + 1);
@@ -265,6 +276,10 @@ impl Shell {
             Output::Follow { follow, after } => {
                 self.ready.clear();
                 self.feed = Some(Feed::start(self.jobs.log.clone(), follow, after));
+            }
+            Output::Unfollow => {
+                self.ready.clear();
+                self.feed = None;
             }
             Output::Read { generation, position } => {
                 let sent = tokio::time::timeout(SEND_PATIENCE, self.wire.read(generation, position)).await;

@@ -38,6 +38,12 @@ impl Default for RelayStatus {
 }
 
 impl RelayStatus {
+    /// Whether this process could publish, as far as it knows: what stands in the way does not stand in everybody's.
+    #[must_use]
+    pub fn is_able(&self) -> bool {
+        self.unreadable.is_none() && !matches!(self.state, State::Connecting | State::Failing)
+    }
+
     /// What is wrong, in a line; none if nothing is.
     #[must_use]
     pub fn degraded(&self) -> Option<String> {

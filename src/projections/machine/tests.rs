@@ -158,6 +158,34 @@ fn later_code_makes_it_watch_alone() {
 }
 
 #[test]
+fn where_another_leads_it_only_watches() {
+    let mut machine = has_read(2);
+    machine.handle(NOW, Input::Applied);
+    assert_eq!(machine.handle(NOW, Input::Idle), [Output::Load]);
+    assert_eq!(machine.handle(NOW, Input::Followed(at(9))), [Output::Watch]);
+    let following =
+        |position| ProjectorStatus { position: Position::new(position), state: ProjectorState::Following };
+    assert_eq!(machine.status(), &following(9));
+    // What it has in memory is older than what the other has written since.
+    assert_eq!(machine.handle(NOW, Input::Woken), [Output::Forget, Output::Load]);
+    assert_eq!(machine.handle(NOW, Input::Loaded(at(9))), [read_after(at(9))]);
+}
+
+#[test]
+fn what_this_version_can_not_read_stays_told_until_another_has_passed_it() {
+    let mut machine = has_read(1);
+    let unreadable = Input::Unreadable { position: Position::new(4), reason: "vtid-moved".to_owned() };
+    machine.handle(NOW, unreadable);
+    assert!(!machine.status().is_able());
+    machine.handle(NOW, Input::Woken);
+    machine.handle(NOW, Input::Followed(at(3)));
+    assert!(!machine.status().is_able(), "nobody has passed it");
+    machine.handle(NOW, Input::Woken);
+    machine.handle(NOW, Input::Followed(at(4)));
+    assert!(machine.status().is_able());
+}
+
+#[test]
 fn two_projectors_and_every_fault() {
     let mut fired = BTreeSet::new();
     for seed in 0..2000 {
@@ -177,6 +205,7 @@ fn two_projectors_and_every_fault() {
         }
     }
     let faults = [
+        "another leads",
         "apply comes late",
         "apply lost after",
         "apply lost before",

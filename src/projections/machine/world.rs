@@ -191,6 +191,7 @@ impl World {
         let Some(asked) = self.shells[index].asked.take() else { return };
         let failed = || Input::Failed { reason: "a fault".to_owned() };
         let answer = match (asked, fault) {
+            (Output::Watch, _) => Input::Woken,
             (Output::Wait { until }, _) => {
                 self.now = self.now.max(until);
                 Input::Woken
@@ -202,6 +203,10 @@ impl World {
             (Output::Apply { .. }, 0) => {
                 self.fire("apply lost before");
                 failed()
+            }
+            (Output::Load, 3) => {
+                self.fire("another leads");
+                Input::Followed(cursor_at(&self.database.cursor, self.database.cursor.len()))
             }
             (Output::Load, _) => {
                 let length = self.database.cursor.len();

@@ -8,7 +8,7 @@ use crate::simulation::promises::Promise;
 
 impl World {
     pub(super) fn disaster(&mut self, who: Who) -> Promise {
-        match self.rng.u32(..20) {
+        match self.rng.u32(..22) {
             0..=1 => self.crash(who)?,
             2..=4 => self.fail_over(3, Fault::FailedOver),
             5 => self.fail_over(24, Fault::OlderCopy),
@@ -27,6 +27,7 @@ impl World {
                 self.fire(Fault::ForeignMessage);
                 self.stream.publish_foreign();
             }
+            20 | 21 => self.freeze(who),
             15 => self.stream.forget_ids(),
             16 => {
                 self.fire(Fault::ClockWrong);
@@ -48,10 +49,12 @@ impl World {
         replica.relay.crash();
         replica.projector = super::replica::Projector::default();
         replica.tail.clear();
+        replica.frozen_until_ms = 0;
         (replica.comparing, replica.compared, replica.delivered) = (None, false, None);
         replica.compared_with = None;
         let unanswered = self.promises.crashed(who);
         self.callers.unanswered(unanswered);
+        self.forget_leases(who);
         self.start(who)
     }
 
@@ -64,6 +67,10 @@ impl World {
         self.say(|| format!("{} events are lost, {} are left", gone.len(), self.database.log.len()));
         self.promises.lost(&gone, &self.database);
         self.replicas.iter_mut().for_each(|replica| replica.late_applies.clear());
+        if self.rng.bool() {
+            // The leases of a database that is older.
+            self.leases = [None; 2];
+        }
     }
 
     /// NATS comes back without the newest messages, or with none.

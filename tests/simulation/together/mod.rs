@@ -8,6 +8,7 @@ mod auditor;
 mod callers;
 mod counts;
 mod disasters;
+mod leases;
 mod operator;
 mod projector;
 mod relay;

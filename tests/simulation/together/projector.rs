@@ -11,6 +11,7 @@ use vtid_ledger::domain::task::Task;
 use vtid_ledger::log::hold::Hold;
 use vtid_ledger::projections::machine::{Input, Output};
 
+use super::leases::PROJECTOR;
 use super::replica::Batch;
 use super::world::World;
 use crate::simulation::database::{Projected, Who};
@@ -48,7 +49,7 @@ impl World {
         let Some(asked) = self.replicas[who].projector.asked.clone() else { return Ok(()) };
         let input = match asked {
             Output::Wait { until } if Duration::from_millis(self.elapsed_ms) < until => return Ok(()),
-            Output::Wait { .. } => Input::Woken,
+            Output::Wait { .. } | Output::Watch => Input::Woken,
             Output::Hold(_) if self.database.lock.is_some() => return Ok(()),
             Output::Apply { from, to } => self.apply(who, from, to)?,
             _ if self.database_is_away() || self.faulty(16) => {
@@ -57,8 +58,10 @@ impl World {
             }
             Output::Load => {
                 self.replicas[who].projector.losses = self.database.log.losses;
-                Input::Loaded(self.database.cursor)
+                let cursor = self.database.cursor;
+                if self.holds(who, PROJECTOR) { Input::Loaded(cursor) } else { Input::Followed(cursor) }
             }
+            Output::Read { .. } if !self.holds(who, PROJECTOR) => Input::Idle,
             Output::Read { after, max_events } => self.read(who, after, max_events),
             Output::Hold(cursor) => self.hold_by_projector(who, cursor),
             Output::Forget => return Ok(()),

@@ -37,6 +37,10 @@ impl World {
                 relay.feed = Some(Feed { follow, after, id: None });
                 shell.begun = false;
             }
+            Output::Unfollow => {
+                relay.ready.clear();
+                relay.feed = None;
+            }
             Output::Read { generation, position } => relay.ask(Request::Read { generation, position }),
             Output::AskLog { generation, position, id } => {
                 relay.ask(Request::AskLog { generation, position, id });
@@ -60,6 +64,7 @@ impl World {
 
     /// A few of the things that are under way between relay, log and stream.
     pub(super) fn relay_goes_on(&mut self, who: Who) -> Promise {
+        self.lead_relay(who)?;
         if self.elapsed_ms >= self.replicas[who].relay.relay.machine.next_tick() {
             self.tell_relay(who, Input::Tick)?;
         }

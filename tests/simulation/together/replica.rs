@@ -14,6 +14,7 @@ use vtid_ledger::oasis::relay::machine::{Generation, Limits};
 use vtid_ledger::projections::machine::{self as projector, CursorMachine};
 use vtid_ledger::writer::machine::Writer;
 
+use super::leases::{LEASES, Lease};
 use crate::simulation::database::Epoch;
 use crate::simulation::log_model::LogModel;
 use crate::simulation::relay::Relay;
@@ -88,6 +89,9 @@ pub(super) struct Replica {
     pub(super) late_applies: Vec<super::projector::LateApply>,
     pub(super) projector: Projector,
     pub(super) relay: RelayShell,
+    pub(super) leases: [Lease; 2],
+    /// It stands still until then.
+    pub(super) frozen_until_ms: u64,
 }
 
 pub(super) fn new_writer() -> Writer {
@@ -95,7 +99,7 @@ pub(super) fn new_writer() -> Writer {
 }
 
 impl Replica {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(process: u32) -> Self {
         Self {
             writer: WriterShell::new(new_writer(), None),
             skew_ms: 0,
@@ -107,6 +111,8 @@ impl Replica {
             late_applies: Vec::new(),
             projector: Projector::default(),
             relay: RelayShell::new(),
+            leases: LEASES.map(|_| Lease::new(process)),
+            frozen_until_ms: 0,
         }
     }
 

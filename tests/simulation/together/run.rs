@@ -31,6 +31,7 @@ impl World {
         self.calm = true;
         self.database_away_until = 0;
         self.nats_away_until = 0;
+        self.replicas.iter_mut().for_each(|replica| replica.frozen_until_ms = 0);
         self.say(|| "nothing goes wrong any more".to_owned());
         let mut steps = 0;
         while !self.over && !self.is_at_rest() {
@@ -54,7 +55,11 @@ impl World {
         if self.over {
             return Ok(());
         }
+        if self.is_frozen(who) {
+            return Ok(());
+        }
         self.connect(who)?;
+        self.leases_go_on(who)?;
         if self.rng.u32(..4) == 0 {
             self.audit()?;
         }
@@ -81,6 +86,7 @@ impl World {
         self.begin_step(40);
         for who in self.everybody() {
             self.connect(who)?;
+            self.leases_go_on(who)?;
             self.writer_goes_on(who)?;
             self.projector_goes_on(who)?;
             self.relay_goes_on(who)?;

@@ -20,11 +20,12 @@ use super::replica::Replica;
 use crate::simulation::commands::POISON;
 use crate::simulation::database::{Database, Who};
 use crate::simulation::faults::Fault;
+use crate::simulation::lease_model::Row;
 use crate::simulation::log_model::{LatestTime, LogModel};
 use crate::simulation::promises::{Promise, Promises};
 use crate::simulation::stream_model::{Lookup, StreamModel};
 
-const REPLICAS: std::ops::RangeInclusive<usize> = 2..=3;
+const REPLICAS: std::ops::RangeInclusive<u32> = 2..=3;
 /// A second before a year ends.
 const WALL: i64 = 1_767_225_599_000;
 
@@ -38,6 +39,10 @@ pub(super) struct World {
     /// How often it has lost messages.
     pub(super) stream_epoch: u32,
     pub(super) replicas: Vec<Replica>,
+    /// The newest row of each lease.
+    pub(super) leases: [Option<Row>; 2],
+    /// Processes that there ever were.
+    pub(super) processes: u32,
     pub(super) promises: Promises,
     pub(super) callers: Callers,
     pub(super) auditor: Auditor,
@@ -62,13 +67,15 @@ impl World {
         let mut rng = Rng::with_seed(seed);
         let lookup = if rng.bool() { Lookup::IdFirst } else { Lookup::SequenceFirst };
         let latest = LatestTime(Timestamp::MAX);
-        let replicas = rng.usize(REPLICAS);
+        let processes = rng.u32(REPLICAS);
         let mut world = Self {
             rng,
             database: Database::new(LogModel::new(6, Some(POISON)), latest),
             stream: StreamModel::new(lookup),
             stream_epoch: 0,
-            replicas: (0..replicas).map(|_| Replica::new()).collect(),
+            replicas: (1..=processes).map(Replica::new).collect(),
+            leases: [None; 2],
+            processes,
             promises: Promises::default(),
             callers: Callers::default(),
             auditor: Auditor::new(),
@@ -83,13 +90,14 @@ impl World {
             steps: 0,
             loud,
         };
-        (0..replicas).for_each(|who| world.start(who).unwrap());
+        world.everybody().for_each(|who| world.start(who).unwrap());
         world
     }
 
     /// A process begins.
     pub(super) fn start(&mut self, who: Who) -> Promise {
         self.replicas[who].relay.relay.connected = !self.nats_is_away();
+        self.lead_relay(who)?;
         self.tell_projector(who, vtid_ledger::projections::machine::Input::Started);
         self.tell_writer(who, Input::Start, self.database.epoch)
     }

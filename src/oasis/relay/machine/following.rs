@@ -10,6 +10,7 @@ impl Machine {
         self.state = State::Following;
         self.compared = Some(self.generation);
         self.look = Look::Further;
+        self.stand_by(out);
         self.phase = Phase::Following(Following {
             sent: self.proven.position,
             sent_bytes: 0,

@@ -12,6 +12,10 @@
 //! was read and bears its event's id. Everything up to the proven position is taken to be in the stream; everything
 //! after it is published again, or read. Whatever surprises leads back through `Opening` and `Reading`: the one path
 //! on which a start, a reconnect, a lost acknowledgement and another relay's messages are all settled.
+//!
+//! A relay that does not lead (another process holds the lease) publishes nothing. It compares stream and log as any
+//! other where its process needs that: on start, on a new connection, and when it is asked to. Else it only looks now and
+//! then whether the stream's last message is the log's event, without following the log.
 
 mod behind;
 mod following;
@@ -34,8 +38,10 @@ pub use types::{Answer, Generation, Input, Known, Limits, Millis, OpenFault, Out
 pub struct Machine {
     limits: Limits,
     generation: Generation,
-    /// The generation in which the log was last followed anew.
-    follow: Generation,
+    /// Whether it publishes.
+    leads: bool,
+    /// The generation in which the log was last followed anew; none while it is not followed.
+    follow: Option<Generation>,
     proven: Proven,
     /// The highest position that was ever proven.
     high: Position,
@@ -120,13 +126,14 @@ struct Following {
 }
 
 impl Machine {
-    /// A relay that knows nothing. It begins with the first [`Input::Tick`].
+    /// A relay that knows nothing, and leads until it is told otherwise. It begins with the first [`Input::Tick`].
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
             generation: Generation::default(),
-            follow: Generation::default(),
+            leads: true,
+            follow: None,
             proven: Proven { position: Position::ZERO, id: None },
             high: Position::ZERO,
             known: VecDeque::new(),
@@ -146,10 +153,11 @@ impl Machine {
             Input::Tick => self.tick(now, &mut out),
             Input::Connected | Input::Recheck => self.reopen(now, &mut out),
             Input::Disconnected => self.disconnected(now),
+            Input::Led(leads) => self.led(now, leads, &mut out),
             Input::Opened { generation, last, head } => self.opened(now, generation, last, head, &mut out),
             Input::OpenFailed { generation, fault } => self.open_failed(now, generation, fault),
             Input::Entries { follow, entries } => self.entries(now, follow, &entries, &mut out),
-            Input::LogLost { follow, position, id } if follow == self.follow => {
+            Input::LogLost { follow, position, id } if Some(follow) == self.follow => {
                 self.behind(now, position, id, Seen::InLog, &mut out);
             }
             Input::Read { generation, position, found } => {
@@ -183,6 +191,7 @@ impl Machine {
     #[must_use]
     pub fn wants_entries(&self) -> bool {
         matches!(self.phase, Phase::Reading(_) | Phase::Following(_))
+            && self.follow.is_some()
             && self.known.len() < self.limits.in_flight
             && self.known_bytes < self.limits.in_flight_bytes
     }
@@ -191,6 +200,12 @@ impl Machine {
     #[must_use]
     pub fn proven(&self) -> Position {
         self.proven.position
+    }
+
+    /// Whether it publishes.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        self.leads
     }
 
     /// The present attempt.
@@ -244,7 +259,7 @@ impl Machine {
 
     /// More of the log has come.
     fn entries(&mut self, now: Millis, follow: Generation, entries: &[Known], out: &mut Vec<Output>) {
-        if follow != self.follow {
+        if Some(follow) != self.follow {
             return;
         }
         for entry in entries {

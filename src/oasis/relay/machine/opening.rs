@@ -102,10 +102,18 @@ impl Machine {
             Look::Start => back(end),
             Look::Back => back(end.min(self.high)),
             // Others may have relayed a good deal meanwhile: no need to read more of it than on a start.
-            Look::Further => self.proven.position.max(back(end)),
+            Look::Further if self.leads => self.proven.position.max(back(end)),
+            // What others relayed is theirs to read back.
+            Look::Further => Position::new(end.get().saturating_sub(1)),
         };
         let known = self.proven.id.is_some() || base == Position::ZERO;
-        if self.look != Look::Further || base != self.proven.position || !known {
+        if self.look == Look::Further && !self.leads {
+            self.glance_at(base, out);
+        } else if self.look != Look::Further
+            || base != self.proven.position
+            || !known
+            || self.follow.is_none()
+        {
             self.restart_at(base, out);
         }
         // What is proven by its id is read once more: there the stream shows whether it lost its end.
@@ -125,12 +133,56 @@ impl Machine {
 
     /// Takes everything up to `base` on trust, and the log's entries from there on.
     fn restart_at(&mut self, base: Position, out: &mut Vec<Output>) {
+        self.trust(base);
+        self.follow = Some(self.generation);
+        self.look = Look::Back;
+        out.push(Output::Follow { follow: self.generation, after: base });
+    }
+
+    /// Takes everything up to `base` on trust; the few messages after it are held against the log one by one.
+    fn glance_at(&mut self, base: Position, out: &mut Vec<Output>) {
+        self.trust(base);
+        self.unfollow(out);
+    }
+
+    fn trust(&mut self, base: Position) {
         self.proven = Proven { position: base, id: None };
         self.high = self.high.max(base);
         self.known.clear();
         self.known_bytes = 0;
-        self.follow = self.generation;
-        self.look = Look::Back;
-        out.push(Output::Follow { follow: self.follow, after: base });
+    }
+
+    fn unfollow(&mut self, out: &mut Vec<Output>) {
+        self.known.clear();
+        self.known_bytes = 0;
+        if self.follow.take().is_some() {
+            out.push(Output::Unfollow);
+        }
+    }
+
+    /// This relay is the one that publishes, or no longer is.
+    pub(super) fn led(&mut self, now: Millis, leads: bool, out: &mut Vec<Output>) {
+        if leads == self.leads {
+            return;
+        }
+        self.leads = leads;
+        match self.phase {
+            Phase::Following(_) if !leads => self.follow_on(now, out),
+            // It looks at all that a start looks at: whoever led before may have left something half done.
+            _ if leads && self.follow.is_none() => {
+                self.look_back();
+                if !matches!(self.phase, Phase::Waiting { .. }) {
+                    self.open(now, out);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Nothing is published: the log need not be followed, until stream and log are to be compared again.
+    pub(super) fn stand_by(&mut self, out: &mut Vec<Output>) {
+        if !self.leads {
+            self.unfollow(out);
+        }
     }
 }

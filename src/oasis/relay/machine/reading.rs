@@ -115,7 +115,7 @@ impl Machine {
         match self.known.front() {
             // Past the head that the primary told, an entry may be of this process's memory alone.
             Some(known) if known.id == id && position <= reading.head => Verdict::Proven,
-            None if position <= reading.head => Verdict::Wait,
+            None if position <= reading.head && self.follow.is_some() => Verdict::Wait,
             _ => Verdict::AskLog(id),
         }
     }

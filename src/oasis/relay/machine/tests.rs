@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Answer, Generation, Input, Known, Limits, Machine, OpenFault, Output, State};
+use super::{Answer, Generation, Input, Known, Limits, Machine, OpenFault, Output, Seen, State};
 use crate::domain::position::Position;
 use crate::oasis::published::Found;
 
@@ -127,6 +127,73 @@ fn a_duplicate_or_another_sequence_proves_nothing() {
         let next = Generation(generation.0 + 1);
         assert_eq!(machine.handle(6, Input::Tick), [Output::Open { generation: next }]);
     }
+}
+
+/// A relay that follows, and then does not lead any more; 1 and 2 are in the stream.
+fn standing_by() -> (Machine, Generation) {
+    let (mut machine, generation) = following(&[1, 2, 3]);
+    machine.handle(1, stored(generation, 1));
+    machine.handle(1, stored(generation, 2));
+    assert_eq!(machine.handle(2, Input::Led(false)), [Output::Unfollow]);
+    (machine, generation)
+}
+
+#[test]
+fn one_that_does_not_lead_publishes_nothing_and_looks_at_the_last_message_alone() {
+    let (mut machine, generation) = standing_by();
+    assert!(!machine.wants_entries());
+    assert_eq!(machine.handle(2, entries(generation, &[4])), [], "late from the log");
+    assert_eq!(machine.handle(2, stored(generation, 3)), [], "published while it still led");
+    assert_eq!((machine.proven(), machine.state()), (at(2), State::Following));
+    let next = Generation(generation.0 + 1);
+    let now = machine.next_tick();
+    assert_eq!(machine.handle(now, Input::Tick), [Output::Open { generation: next }]);
+    let looked = machine.handle(now, Input::Opened { generation: next, last: at(9), head: at(9) });
+    assert_eq!(looked, [Output::Read { generation: next, position: at(9) }]);
+    let asked = machine.handle(now, ours(next, 9));
+    assert_eq!(asked, [Output::AskLog { generation: next, position: at(9), id: id(9) }]);
+    machine.handle(now, Input::LogSays { generation: next, position: at(9), holds: true });
+    assert_eq!((machine.proven(), machine.state()), (at(9), State::Following));
+}
+
+#[test]
+fn one_that_does_not_lead_finds_what_the_ledger_lost() {
+    let (mut machine, generation) = standing_by();
+    let next = Generation(generation.0 + 1);
+    machine.handle(machine.next_tick(), Input::Tick);
+    let looked = machine.handle(70, Input::Opened { generation: next, last: at(3), head: at(2) });
+    assert_eq!(looked, [2, 3].map(|n| Output::Read { generation: next, position: at(n) }));
+    machine.handle(70, ours(next, 2));
+    machine.handle(70, Input::LogSays { generation: next, position: at(2), holds: true });
+    machine.handle(70, ours(next, 3));
+    let lost = machine.handle(70, Input::LogSays { generation: next, position: at(3), holds: false });
+    assert_eq!(lost, [Output::SetHold { position: at(3), id: id(3), seen: Seen::InStream }]);
+}
+
+#[test]
+fn one_that_does_not_lead_compares_all_that_it_is_asked_to() {
+    let (mut machine, generation) = standing_by();
+    let next = Generation(generation.0 + 1);
+    assert_eq!(machine.handle(3, Input::Recheck), [Output::Open { generation: next }]);
+    let compares = machine.handle(3, Input::Opened { generation: next, last: at(3), head: at(3) });
+    assert_eq!(compares[0], Output::Follow { follow: next, after: at(0) });
+    machine.handle(3, entries(next, &[1, 2, 3]));
+    (1..=2).for_each(|n| assert_eq!(machine.handle(3, ours(next, n)), []));
+    assert!(machine.compared() < Some(next));
+    assert_eq!(machine.handle(3, ours(next, 3)), [Output::Unfollow]);
+    assert_eq!(machine.compared(), Some(next));
+}
+
+#[test]
+fn one_that_leads_again_reads_back_before_it_publishes() {
+    let (mut machine, generation) = standing_by();
+    let next = Generation(generation.0 + 1);
+    assert_eq!(machine.handle(3, Input::Led(true)), [Output::Open { generation: next }]);
+    let looked = machine.handle(3, Input::Opened { generation: next, last: at(1), head: at(3) });
+    let read = Output::Read { generation: next, position: at(1) };
+    assert_eq!(looked, [Output::Follow { follow: next, after: at(0) }, read]);
+    machine.handle(3, entries(next, &[1, 2, 3]));
+    assert_eq!(machine.handle(3, ours(next, 1)), publishes(next, 2, 3), "2 was lost with the stream's end");
 }
 
 #[test]

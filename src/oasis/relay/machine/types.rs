@@ -96,6 +96,8 @@ pub enum Input {
     Disconnected,
     /// Somebody wants stream and log compared now.
     Recheck,
+    /// Whether this relay is the one that publishes.
+    Led(bool),
     /// The stream is there as it should be; the log's head was read after the stream's end.
     Opened {
         /// As in [`Output::Open`].
@@ -177,6 +179,8 @@ pub enum Output {
         /// The first entry is the next one after this.
         after: Position,
     },
+    /// Follow the log no longer, and forget the entries that came.
+    Unfollow,
     /// Read the message at a sequence, from the stream's leader.
     Read {
         /// Goes back with the answer.

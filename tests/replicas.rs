@@ -1,0 +1,219 @@
+//! Three processes on one database and one NATS, under load on all of them: the work moves by itself from one that dies,
+//! freezes or is told to stop, and nothing is lost, doubled or out of order.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use reqwest::StatusCode;
+use sqlx::PgConnection;
+use vtid_ledger::leases::Role;
+use vtid_ledger::leases::table::look;
+
+use crate::support::eventually;
+use crate::support::load::{Load, assert_kept};
+use crate::support::service::{Platform, Service, platform, some_task};
+use crate::support::stream::assert_stream_is_the_log;
+
+/// Longer than a lease lasts.
+const FROZEN_FOR: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(20);
+
+struct Replicas {
+    platform: Platform,
+    connection: PgConnection,
+    services: Vec<Service>,
+}
+
+impl Replicas {
+    async fn start(count: usize) -> Self {
+        let platform = platform().await;
+        let connection = platform.connection().await;
+        let mut services = Vec::new();
+        for _ in 0..count {
+            services.push(platform.serve().await);
+        }
+        let mut replicas = Self { platform, connection, services };
+        for role in Role::ALL {
+            replicas.holder(role).await;
+        }
+        replicas
+    }
+
+    /// Which of them holds the role: as `PostgreSQL` tells, and as the processes themselves, exactly one of them.
+    async fn holder(&mut self, role: Role) -> usize {
+        eventually(&format!("one process to be the {role}"), async || {
+            let standing = look(&mut self.connection, role).await.unwrap().filter(|one| one.left_ms > 0)?;
+            let mut holders = Vec::new();
+            for (index, service) in self.services.iter().enumerate() {
+                let ready = service.try_send(service.request(reqwest::Method::GET, "/readyz")).await?;
+                let followers = ready.body["followers"].as_array()?;
+                let follower = followers.iter().find(|follower| follower["name"] == role.name())?;
+                if follower["leads"] == true {
+                    assert_eq!(follower["holder"], ready.body["process"], "{ready:?}");
+                    holders.push((index, ready.body["process"].clone()));
+                }
+            }
+            let [(index, process)] = holders.as_slice() else { return None };
+            (*process == standing.holder.to_string()).then_some(*index)
+        })
+        .await
+    }
+
+    /// Waits until another process than that holds the role, and prints how long that took.
+    async fn moves_from(&mut self, process: &str, role: Role, since: Instant) {
+        eventually(&format!("another process to be the {role}"), async || {
+            let standing = look(&mut self.connection, role).await.unwrap()?;
+            (standing.left_ms > 0 && standing.holder.to_string() != process).then_some(())
+        })
+        .await;
+        let took = since.elapsed();
+        println!("the {role} moved within {took:?}");
+        assert!(took < Duration::from_secs(15), "{took:?}");
+    }
+
+    /// How a process calls itself.
+    async fn process(&self, index: usize) -> String {
+        self.services[index].get("/readyz").await.body["process"].as_str().unwrap().to_owned()
+    }
+
+    /// Where they are served, but for one.
+    fn bases(&self, without: Option<usize>) -> Vec<String> {
+        let services = self.services.iter().enumerate().filter(|(index, _)| Some(*index) != without);
+        services.map(|(_, service)| service.base().to_owned()).collect()
+    }
+
+    fn load(&self) -> Load {
+        let services: Vec<&Service> = self.services.iter().collect();
+        Load::start(&services, 6, PAUSE)
+    }
+
+    /// Everything that was acknowledged is in the log, the log is the stream, and the read table is the log's fold.
+    async fn end(mut self, load: Load) {
+        let acknowledged = load.stop().await;
+        let log = assert_stream_is_the_log(self.platform.database.url(), &self.platform.nats.url()).await;
+        assert_kept(&log, &acknowledged);
+        let head = log.last().unwrap().event.position.get();
+        eventually("the read table to have every event", async || {
+            let status = self.platform.run(&["projection", "status"]).await.succeeded();
+            status.contains(&format!("position    {head} of {head} (0 behind)")).then_some(())
+        })
+        .await;
+        let options = vtid_ledger::log::connect::options(self.platform.database.url(), "test").unwrap();
+        let walked = vtid_ledger::projections::rebuild::diff(&options, |_, found| {
+            assert!(found.is_empty(), "{found:?}");
+        });
+        assert!(walked.await.unwrap().tasks > 0);
+        for role in Role::ALL {
+            self.holder(role).await;
+        }
+        let holds: i64 = sqlx::query_scalar("select count(*) from ledger.hold")
+            .fetch_one(&mut self.connection)
+            .await
+            .unwrap();
+        assert_eq!(holds, 0, "no hold was set");
+        println!("{} acknowledged, {head} events", acknowledged.len());
+    }
+}
+
+#[tokio::test]
+async fn the_work_of_a_holder_that_dies_goes_on_elsewhere() {
+    let mut replicas = Replicas::start(3).await;
+    let load = replicas.load();
+    load.further(50).await;
+    for role in Role::ALL {
+        let holder = replicas.holder(role).await;
+        let process = replicas.process(holder).await;
+        replicas.services[holder].kill();
+        let since = Instant::now();
+        replicas.moves_from(&process, role, since).await;
+        // Another takes its place: there are three again.
+        replicas.services[holder] = replicas.platform.serve().await;
+        load.send_to(replicas.bases(None));
+        load.further(50).await;
+    }
+    replicas.end(load).await;
+}
+
+#[tokio::test]
+async fn a_holder_that_was_frozen_does_no_harm_when_it_wakes() {
+    let mut replicas = Replicas::start(3).await;
+    let load = replicas.load();
+    for role in Role::ALL {
+        load.further(50).await;
+        let holder = replicas.holder(role).await;
+        let (process, pid) = (replicas.process(holder).await, replicas.services[holder].pid());
+        // Those who wait for the frozen process are left to it.
+        load.send_to(replicas.bases(Some(holder)));
+        kill(pid, Signal::SIGSTOP).unwrap();
+        let since = Instant::now();
+        replicas.moves_from(&process, role, since).await;
+        eventually("the lease to be long over", async || (since.elapsed() > FROZEN_FOR).then_some(())).await;
+        load.further(20).await;
+        kill(pid, Signal::SIGCONT).unwrap();
+        load.send_to(replicas.bases(None));
+        load.further(50).await;
+        let now = replicas.holder(role).await;
+        assert_ne!(replicas.process(now).await, process, "it is another's now");
+    }
+    replicas.end(load).await;
+}
+
+#[tokio::test]
+async fn a_rolling_restart_hands_the_work_over() {
+    let mut replicas = Replicas::start(3).await;
+    let load = replicas.load();
+    for index in 0..3 {
+        load.further(30).await;
+        let process = replicas.process(index).await;
+        load.send_to(replicas.bases(Some(index)));
+        replicas.services[index].terminate();
+        replicas.services[index].ended().await;
+        let since = Instant::now();
+        for role in Role::ALL {
+            replicas.moves_from(&process, role, since).await;
+        }
+        replicas.services[index] = replicas.platform.serve().await;
+        load.send_to(replicas.bases(None));
+    }
+    load.further(30).await;
+    replicas.end(load).await;
+}
+
+/// What a list costs that must show a write just acknowledged, where this process does not project; and that none fails
+/// while nobody does.
+#[tokio::test]
+async fn a_list_shows_what_its_process_acknowledged_whoever_projects() {
+    let mut replicas = Replicas::start(2).await;
+    let holder = replicas.holder(Role::Projector).await;
+    for (who, index) in [("the projector's", holder), ("another", 1 - holder)] {
+        let mut took = Vec::new();
+        for n in 0..50 {
+            let created = replicas.services[index].create(some_task(&format!("{who} {n}"))).await.expect(200);
+            let begun = Instant::now();
+            let list = replicas.services[index].get("/vtid/list?limit=1").await.expect(200);
+            took.push(begun.elapsed());
+            assert_eq!(list.body["data"][0]["vtid"], created.vtid());
+        }
+        took.sort();
+        println!(
+            "{who} process: a list that shows its own write takes {:?}, at most {:?}",
+            took[25], took[49]
+        );
+    }
+    let process = replicas.process(holder).await;
+    let pid = replicas.services[holder].pid();
+    kill(pid, Signal::SIGSTOP).unwrap();
+    let since = Instant::now();
+    let mut slowest = Duration::ZERO;
+    while since.elapsed() < FROZEN_FOR {
+        let created = replicas.services[1 - holder].create(some_task("frozen")).await.expect(200);
+        let begun = Instant::now();
+        let list = replicas.services[1 - holder].get("/vtid/list?limit=1").await;
+        assert_eq!(list.status, StatusCode::OK, "{list:?}");
+        assert_eq!(list.body["data"][0]["vtid"], created.vtid());
+        slowest = slowest.max(begun.elapsed());
+    }
+    println!("while the projector's process is frozen: {slowest:?} at most");
+    kill(pid, Signal::SIGCONT).unwrap();
+    replicas.moves_from(&process, Role::Projector, since).await;
+}
