@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use reqwest::StatusCode;
 use sqlx::PgConnection;
-use vtid_ledger::leases::Role;
-use vtid_ledger::leases::table::look;
+use vtid_ledger::leases::table::{give_back, keep, look};
+use vtid_ledger::leases::{ProcessId, Role};
 
 use crate::support::eventually;
 use crate::support::load::{Load, assert_kept};
@@ -216,4 +216,52 @@ async fn a_list_shows_what_its_process_acknowledged_whoever_projects() {
     println!("while the projector's process is frozen: {slowest:?} at most");
     kill(pid, Signal::SIGCONT).unwrap();
     replicas.moves_from(&process, Role::Projector, since).await;
+}
+
+/// As long as another holds the leases, and nobody waits for the read table, a process leaves the work to it: it takes
+/// writes, compares stream and log before the first, and is ready. When they are given back it goes on at once.
+#[tokio::test]
+async fn a_process_without_the_leases_leaves_the_work_to_others() {
+    let platform = platform().await;
+    let mut owner = platform.connection().await;
+    let another = ProcessId(uuid::Uuid::from_u128(7));
+    for role in Role::ALL {
+        keep(&mut owner, role, another, 3_000).await.unwrap();
+    }
+    let service = platform.spawn(&[]);
+    let ready = eventually("it to be ready", async || {
+        keep_all(&mut owner, another).await;
+        let ready = service.get("/readyz").await;
+        let known = ready.body["followers"][1]["holder"] == another.to_string();
+        (ready.status == StatusCode::OK && known).then_some(ready)
+    })
+    .await;
+    assert_eq!(ready.body["followers"][0]["leads"], false, "{ready:?}");
+    let created = service.create(some_task("left to another")).await.expect(200);
+    service.get(&format!("/vtid/{}", created.vtid())).await.expect(200);
+    let since = Instant::now();
+    eventually("others to have had their chance", async || {
+        keep_all(&mut owner, another).await;
+        let rows: i64 =
+            sqlx::query_scalar(r#"select count(*) from "VtidLedger""#).fetch_one(&mut owner).await.unwrap();
+        assert_eq!((rows, platform.stream_length().await), (0, 0));
+        (since.elapsed() > Duration::from_secs(2)).then_some(())
+    })
+    .await;
+    let status = platform.run(&["projection", "status"]).await.succeeded();
+    assert!(status.contains(&format!("projector   {another} (term 1)")), "{status}");
+    // A reader does not wait for whoever has the lease and does nothing.
+    let list = service.get("/vtid/list").await.expect(200);
+    assert_eq!(list.body["data"][0]["vtid"], created.vtid());
+    for role in Role::ALL {
+        let number = keep(&mut owner, role, another, 3_000).await.unwrap().number;
+        assert!(give_back(&mut owner, role, another, number).await.unwrap());
+    }
+    assert_stream_is_the_log(platform.database.url(), &platform.nats.url()).await;
+}
+
+async fn keep_all(connection: &mut PgConnection, process: ProcessId) {
+    for role in Role::ALL {
+        assert_eq!(keep(connection, role, process, 3_000).await.unwrap().holder, process);
+    }
 }

@@ -30,7 +30,7 @@ const BOUND: Millis = LIMITS.lasts_ms
     + LIMITS.retry_ms
     + LIMITS.trial_ms;
 /// Nothing goes wrong after this…
-const CALM_FROM: Millis = 8;
+const CALM_FROM: Millis = 7;
 /// … and time goes no further than this.
 const HORIZON: Millis = CALM_FROM + BOUND + 2;
 /// How far `PostgreSQL`'s clock is set.
