@@ -136,6 +136,7 @@ impl App {
             writer::spawn(writer_options, clock.clone(), log.clone(), stop_writer.clone());
         let (auth, keeping_keys) = Auth::start(auth, clock.clone(), stop_http.clone())?;
         let auth = Arc::new(auth);
+        let memory = tuning.read_memory().map(|limits| TaskMemory::new(log.clone(), limits));
         let watched = Watched {
             pool: pool(database.clone(), 1),
             keys: auth.keys(),
@@ -144,10 +145,10 @@ impl App {
             projector: projected.clone(),
             relay: relay.status(),
             process,
+            unreadable: memory.as_ref().map(TaskMemory::unreadable),
             leases: [projects, relays],
         };
         let (told, readiness) = watch::channel(Readiness::starting());
-        let memory = tuning.read_memory().map(|limits| TaskMemory::new(log.clone(), limits));
         let mut followers = vec![
             keep_projecting.start(projected.clone(), ProjectorStatus::is_able, stop_followers.clone()),
             keep_relaying.start(relay.status(), RelayStatus::is_able, stop_followers.clone()),

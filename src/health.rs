@@ -13,6 +13,7 @@ use crate::http::ready::{FollowerProgress, Obstacle, Readiness};
 use crate::leases::{Held, LeaseStatus, ProcessId};
 use crate::log::probe::{Probe, probe};
 use crate::oasis::relay::RelayStatus;
+use crate::projections::memory::Unreadable;
 use crate::projections::status::{ProjectorState, ProjectorStatus};
 use crate::writer::shell::WriterStatus;
 
@@ -37,6 +38,8 @@ pub struct Watched {
     pub relay: watch::Receiver<RelayStatus>,
     /// Which process this is.
     pub process: ProcessId,
+    /// What the memory of states can't read of the log, where there is one.
+    pub unreadable: Option<watch::Receiver<Option<Unreadable>>>,
     /// The projector's lease and the relay's.
     pub leases: [Held; 2],
 }
@@ -74,7 +77,8 @@ impl Watched {
             }
         };
         let started = self.writer.borrow().head.is_some();
-        let obstacle = obstacle(started, probe.as_ref(), &projector, &relay);
+        let unreadable = self.unreadable.as_ref().and_then(|told| told.borrow().clone());
+        let obstacle = obstacle(started, probe.as_ref(), &projector, &relay, unreadable);
         let head = probe.as_ref().map_or(Position::ZERO, |probe| probe.head);
         let leases = self.leases.each_ref().map(|lease| (lease.is_held(), lease.status()));
         let lease_trouble = |n: usize| {
@@ -130,6 +134,7 @@ fn obstacle(
     probe: Option<&Probe>,
     projector: &ProjectorStatus,
     relay: &RelayStatus,
+    unreadable: Option<Unreadable>,
 ) -> Option<Obstacle> {
     if probe.is_none() {
         return Some(Obstacle::DatabaseAway);
@@ -139,6 +144,10 @@ fn obstacle(
     }
     if let Some(what) = &relay.unreadable {
         return Some(Obstacle::UnknownEvent { position: relay.position.next(), what: what.clone() });
+    }
+    // Where another process projects and relays, those two have not come by.
+    if let Some(Unreadable { position, what }) = unreadable {
+        return Some(Obstacle::UnknownEvent { position, what });
     }
     (!started).then_some(Obstacle::Starting)
 }

@@ -6,16 +6,17 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use reqwest::StatusCode;
 use sqlx::PgConnection;
-use vtid_ledger::leases::Role;
-use vtid_ledger::leases::table::look;
+use vtid_ledger::leases::table::{give_back, keep, look};
+use vtid_ledger::leases::{ProcessId, Role};
 
 use crate::support::eventually;
 use crate::support::load::{Load, assert_kept};
-use crate::support::service::{Platform, Service, platform, some_task};
+use crate::support::service::{Answer, Platform, Service, platform, some_task};
 use crate::support::stream::assert_stream_is_the_log;
 
 /// Longer than a lease lasts.
 const FROZEN_FOR: Duration = Duration::from_secs(5);
+const ANOTHER: ProcessId = ProcessId(uuid::Uuid::from_u128(7));
 const PAUSE: Duration = Duration::from_millis(20);
 
 struct Replicas {
@@ -216,4 +217,71 @@ async fn a_list_shows_what_its_process_acknowledged_whoever_projects() {
     println!("while the projector's process is frozen: {slowest:?} at most");
     kill(pid, Signal::SIGCONT).unwrap();
     replicas.moves_from(&process, Role::Projector, since).await;
+}
+
+/// As long as another holds the leases, and nobody waits for the read table, a process leaves the work to it: it takes
+/// writes, compares stream and log before the first, and is ready. When they are given back it goes on at once.
+#[tokio::test]
+async fn a_process_without_the_leases_leaves_the_work_to_others() {
+    let platform = platform().await;
+    let mut owner = platform.connection().await;
+    let (service, ready) = led_by_another(&platform, &mut owner).await;
+    assert_eq!(ready.body["followers"][0]["leads"], false, "{ready:?}");
+    let created = service.create(some_task("left to another")).await.expect(200);
+    service.get(&format!("/vtid/{}", created.vtid())).await.expect(200);
+    let since = Instant::now();
+    eventually("others to have had their chance", async || {
+        keep_all(&mut owner).await;
+        let rows: i64 =
+            sqlx::query_scalar(r#"select count(*) from "VtidLedger""#).fetch_one(&mut owner).await.unwrap();
+        assert_eq!((rows, platform.stream_length().await), (0, 0));
+        (since.elapsed() > Duration::from_secs(2)).then_some(())
+    })
+    .await;
+    let status = platform.run(&["projection", "status"]).await.succeeded();
+    assert!(status.contains(&format!("projector   {ANOTHER} (term 1)")), "{status}");
+    // A reader does not wait for whoever has the lease and does nothing.
+    let list = service.get("/vtid/list").await.expect(200);
+    assert_eq!(list.body["data"][0]["vtid"], created.vtid());
+    for role in Role::ALL {
+        let number = keep(&mut owner, role, ANOTHER, 3_000).await.unwrap().number;
+        assert!(give_back(&mut owner, role, ANOTHER, number).await.unwrap());
+    }
+    assert_stream_is_the_log(platform.database.url(), &platform.nats.url()).await;
+}
+
+/// Nor has it to project or relay to know that it can't read the log.
+#[tokio::test]
+async fn a_process_without_the_leases_is_not_ready_for_a_log_that_it_does_not_know() {
+    let platform = platform().await;
+    let mut owner = platform.connection().await;
+    let (service, _) = led_by_another(&platform, &mut owner).await;
+    service.create(some_task("known")).await.expect(200);
+    platform.append_unknown_event().await;
+    eventually("it not to be ready", async || {
+        keep_all(&mut owner).await;
+        let ready = service.get("/readyz").await;
+        (ready.status == StatusCode::SERVICE_UNAVAILABLE && ready.text.contains("vtid-moved")).then_some(())
+    })
+    .await;
+}
+
+/// A process beside another one, which is only a row or two in the table, and does nothing.
+async fn led_by_another(platform: &Platform, owner: &mut PgConnection) -> (Service, Answer) {
+    keep_all(owner).await;
+    let service = platform.spawn(&[]);
+    let ready = eventually("it to be ready", async || {
+        keep_all(owner).await;
+        let ready = service.get("/readyz").await;
+        let known = ready.body["followers"][1]["holder"] == ANOTHER.to_string();
+        (ready.status == StatusCode::OK && known).then_some(ready)
+    })
+    .await;
+    (service, ready)
+}
+
+async fn keep_all(owner: &mut PgConnection) {
+    for role in Role::ALL {
+        assert_eq!(keep(owner, role, ANOTHER, 3_000).await.unwrap().holder, ANOTHER);
+    }
 }

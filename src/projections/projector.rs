@@ -239,7 +239,7 @@ impl<'a> Shell<'a> {
     }
 
     async fn read(&mut self, after: Cursor, max_events: u32) -> Input {
-        let helps = self.helps && self.demand.is_there();
+        let helps = self.helps && (self.demand.is_there() || self.standby.catches_up(after.position()));
         if !self.lease.is_held() && !helps {
             return Input::Idle;
         }
@@ -309,7 +309,10 @@ impl<'a> Shell<'a> {
         self.ahead = ahead;
         match applied {
             Ok(ApplyReply::Moved) => Input::Applied,
-            Ok(ApplyReply::CursorElsewhere | ApplyReply::Superseded) => Input::LostRace,
+            Ok(ApplyReply::CursorElsewhere | ApplyReply::Superseded) => {
+                self.standby.meets_another();
+                Input::LostRace
+            }
             Ok(ApplyReply::NotInLog) => Input::OtherPast(to),
             Err(error) if is_refusal(&error) => Input::Refused { reason: error.to_string() },
             Err(error) => Input::Failed { reason: error.to_string() },

@@ -21,4 +21,4 @@ mod states;
 mod tests;
 
 pub use machine::MemoryLimits;
-pub use shell::TaskMemory;
+pub use shell::{TaskMemory, Unreadable};

@@ -40,6 +40,16 @@ struct Shared {
     begun: Instant,
     /// How far the follower has come: wakes reads that wait, proves nothing.
     reached: watch::Sender<Position>,
+    unreadable: watch::Sender<Option<Unreadable>>,
+}
+
+/// A record that this program can't read: its followers stand before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Where it stands.
+    pub position: Position,
+    /// What is wrong with it.
+    pub what: String,
 }
 
 impl TaskMemory {
@@ -47,7 +57,14 @@ impl TaskMemory {
     #[must_use]
     pub fn new(log: EventLog, limits: MemoryLimits) -> Self {
         let (machine, (reached, _)) = (Mutex::new(Memory::new(limits)), watch::channel(Position::ZERO));
-        Self { shared: Arc::new(Shared { log, machine, begun: Instant::now(), reached }) }
+        let unreadable = watch::Sender::default();
+        Self { shared: Arc::new(Shared { log, machine, begun: Instant::now(), reached, unreadable }) }
+    }
+
+    /// What this program can't read of the log, if anything: told in every process, whichever one projects and relays.
+    #[must_use]
+    pub fn unreadable(&self) -> watch::Receiver<Option<Unreadable>> {
+        self.shared.unreadable.subscribe()
     }
 
     /// The task's state, if it is known, and shows `at_least`, which includes what this process has acknowledged.
@@ -136,6 +153,7 @@ impl Shared {
             let began = self.now();
             match follower.next_within(IDLE_AFTER).await {
                 Ok(batch) => {
+                    self.unreadable.send_if_modified(|known| known.take().is_some());
                     for chunk in batch.unwrap_or_default().chunks(CHUNK) {
                         self.machine().apply(chunk);
                     }
@@ -148,6 +166,9 @@ impl Shared {
                 }
                 Err(error) => {
                     self.machine().doubt();
+                    if let ReadError::Record { position, .. } | ReadError::Damaged(position) = error {
+                        self.unreadable.send_replace(Some(Unreadable { position, what: error.to_string() }));
+                    }
                     tracing::debug!(%error, "nothing is shown from memory: the log can't be read");
                     tokio::time::sleep(RETRY).await;
                 }
