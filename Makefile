@@ -45,7 +45,7 @@ test: deps test-deps
 
 # Another first seed: SIMULATION_FROM=n. One seed alone, step by step: SIMULATION_SEED=n.
 simulate:
-	SIMULATION_SEEDS=$(SEEDS) cargo test --release --test client everything_together -- --nocapture
+	SIMULATION_SEEDS=$(SEEDS) cargo test --test client everything_together -- --nocapture
 
 # One mutation alone: ONLY='a word of its name'.
 mutate:
