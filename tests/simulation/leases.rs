@@ -5,7 +5,8 @@ use std::time::Instant;
 use vtid_ledger::leases::machine::Limits;
 
 use super::explore::{Explored, Violation, explore};
-use super::lease_world::{Fault, Flaw, LIMITS, Walk};
+use super::lease_faults::{Fault, Flaw};
+use super::lease_world::{LIMITS, Walk};
 use super::tally::Tally;
 
 const MAX_STATES: usize = 2_000_000;

@@ -10,6 +10,7 @@ mod cursors;
 mod database;
 pub(crate) mod explore;
 mod faults;
+mod lease_faults;
 mod lease_model;
 mod lease_world;
 mod leases;
