@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -21,12 +22,14 @@ use crate::log::connect::pool;
 use crate::log::{EventLog, listen, notify, schema};
 use crate::oasis::connect::{Nats, NatsArgs, NatsSettingError};
 use crate::oasis::relay::machine::Limits;
-use crate::oasis::relay::{self, RelayHandle, RelayOptions};
+use crate::oasis::relay::{self, Comparer, RelayHandle, RelayOptions};
 use crate::oasis::stream::StreamArgs;
 use crate::projections::connections::ReadConnections;
 use crate::projections::memory::TaskMemory;
 use crate::projections::projector::Projector;
 use crate::projections::read::Reader;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::scrape::Sources;
 use crate::writer::machine::WriterLimits;
 use crate::writer::shell::{self as writer, Compare, WriterOptions};
 
@@ -75,8 +78,10 @@ pub enum StartError {
     #[error("CORS_ORIGINS: {0}")]
     Origins(#[from] MalformedOrigin),
     /// The port is in use, or may not be taken.
-    #[error("can't listen on {address}: {error} (another address: --listen ADDRESS:PORT)")]
+    #[error("can't listen on {address}: {error} (another address: {flag} ADDRESS:PORT)")]
     Listen {
+        /// The setting that says where.
+        flag: &'static str,
         /// What was asked for.
         address: SocketAddr,
         /// What the machine said.
@@ -109,9 +114,9 @@ impl App {
         let nats = Nats::connect(&nats, "vtid-ledger").await?;
         let database = database::options(&database_url, "vtid-ledger")?;
         database::check(&database_url, &database).await?;
-        let listen_error = |error| StartError::Listen { address, error };
-        let listener = TcpListener::bind(address).await.map_err(listen_error)?;
-        let address = listener.local_addr().map_err(listen_error)?;
+        let (listener, address) = bind("--listen", address).await?;
+        let scraped = bind_metrics(&tuning).await?;
+        let metrics = Arc::new(Metrics::default());
         let readers = ReadConnections::new(database.clone(), tuning.read_connections);
         // The followers' own, so that a flood of reads can't starve them. One of them is LISTEN's.
         let followers = pool(database.clone(), FOLLOWER_CONNECTIONS);
@@ -120,22 +125,10 @@ impl App {
 
         let log = EventLog::new(followers.clone(), ledger, TAIL_BYTES);
         let [stop_http, stop_writer, stop_followers] = std::array::from_fn(|_| CancellationToken::new());
-        let relay_options = RelayOptions { stream, limits: Limits::default() };
+        let relay_options =
+            RelayOptions { stream, limits: Limits::default(), metrics: metrics.relay.clone() };
         let relay = relay::spawn(log.clone(), nats, relay_options, stop_followers.clone());
-        let comparer = relay.comparer();
-        // A restored database may lack what the stream has already.
-        let compare: Compare = Arc::new(move || {
-            let comparer = comparer.clone();
-            Box::pin(async move { comparer.compare(COMPARE_PATIENCE).await })
-        });
-        let writer_options = WriterOptions {
-            database: database.clone(),
-            limits: writer_limits(&tuning),
-            deadline: tuning.write_deadline(),
-            operation_timeout: tuning.database_timeout(),
-            max_ahead: tuning.clock_ahead_max(),
-            compare: Some(compare),
-        };
+        let writer_options = writer_options(&tuning, database.clone(), relay.comparer(), &metrics);
         let (projector, projected) = Projector::new(log.clone(), &database);
         let demand = projector.demand();
         let (handle, writer_status, writer) =
@@ -151,7 +144,9 @@ impl App {
             relay: relay.status(),
         };
         let (told, readiness) = watch::channel(Readiness::starting());
+        let sources = Sources::new(&metrics, &readiness, relay.status(), &readers, &followers);
         let memory = tuning.read_memory().map(|limits| TaskMemory::new(log.clone(), limits));
+        let scraping = scraped.map(|at| sources.serve(at, database.clone(), &stop_followers));
         let mut followers = vec![
             tokio::spawn(projector.run(stop_followers.clone())),
             tokio::spawn(listen::listen(log.clone(), followers, stop_followers.clone())),
@@ -160,9 +155,18 @@ impl App {
         ];
         followers.extend(memory.clone().map(|memory| tokio::spawn(memory.follow(stop_followers.clone()))));
         followers.extend(keeping_keys);
-        let limits = http_limits(&tuning);
+        followers.extend(scraping.into_iter().flatten());
         let reader = Reader::new(readers, projected, &handle).hurrying(demand).with_memory(memory);
-        let api = Api { writer: handle, reader, clock, readiness: readiness.clone(), auth, limits, origins };
+        let api = Api {
+            writer: handle,
+            reader,
+            clock,
+            readiness: readiness.clone(),
+            auth,
+            limits: http_limits(&tuning),
+            origins,
+            metrics: metrics.requests.clone(),
+        };
         let http = tokio::spawn(serve(listener, HttpApp::new(api), stop_http.clone()));
         Ok(Self {
             address,
@@ -213,8 +217,40 @@ impl App {
     }
 }
 
-fn writer_limits(tuning: &TuningArgs) -> WriterLimits {
-    WriterLimits { queue_commands: tuning.queue_commands as usize, ..WriterLimits::default() }
+async fn bind(flag: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let refused = |error| StartError::Listen { flag, address, error };
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
+    Ok((listener, address))
+}
+
+async fn bind_metrics(tuning: &TuningArgs) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
+    match tuning.metrics_listen {
+        Some(address) => bind("--metrics-listen", address).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+fn writer_options(
+    tuning: &TuningArgs,
+    database: PgConnectOptions,
+    comparer: Comparer,
+    metrics: &Metrics,
+) -> WriterOptions {
+    // A restored database may lack what the stream has already.
+    let compare: Compare = Arc::new(move || {
+        let comparer = comparer.clone();
+        Box::pin(async move { comparer.compare(COMPARE_PATIENCE).await })
+    });
+    WriterOptions {
+        database,
+        limits: WriterLimits { queue_commands: tuning.queue_commands as usize, ..WriterLimits::default() },
+        deadline: tuning.write_deadline(),
+        operation_timeout: tuning.database_timeout(),
+        max_ahead: tuning.clock_ahead_max(),
+        compare: Some(compare),
+        metrics: metrics.writer.clone(),
+    }
 }
 
 fn http_limits(tuning: &TuningArgs) -> HttpLimits {

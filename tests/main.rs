@@ -18,6 +18,7 @@ mod identity;
 mod ledger_behind;
 mod list;
 mod log;
+mod metrics;
 mod numbering;
 mod oasis;
 mod oasis_faults;

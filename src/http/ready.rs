@@ -25,6 +25,8 @@ pub struct Readiness {
     pub obstacle: Option<Obstacle>,
     /// The last position of the log, as far as it is known.
     pub head: Position,
+    /// Writes are on hold, as the ledger lost history; `degraded` says it in words.
+    pub held: bool,
     /// The followers that this process runs.
     pub followers: Vec<FollowerProgress>,
     /// What else is wrong, one short phrase each: the process works nevertheless.
@@ -87,7 +89,7 @@ impl Readiness {
     #[must_use]
     pub fn starting() -> Self {
         let obstacle = Some(Obstacle::Starting);
-        Self { obstacle, head: Position::ZERO, followers: Vec::new(), degraded: Vec::new() }
+        Self { obstacle, head: Position::ZERO, held: false, followers: Vec::new(), degraded: Vec::new() }
     }
 
     fn write(&self, object: &mut ObjectWriter) {
@@ -193,6 +195,7 @@ mod tests {
                 error: Some("NATS is \"away\"".to_owned()),
             }],
             degraded: vec!["relay".to_owned()],
+            ..Readiness::starting()
         };
         let (status, body) = answered(&readiness).await;
         assert_eq!(status, StatusCode::OK);

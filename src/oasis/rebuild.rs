@@ -15,6 +15,7 @@ use crate::log::EventLog;
 use crate::log::connect::connect;
 use crate::log::recovery::{give_up, let_writes_go_on};
 use crate::log::turn::Turn;
+use crate::telemetry::metrics::relay::RelayMetrics;
 
 /// How often it is looked how far the relay is.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -95,7 +96,8 @@ pub async fn republish(
 ) -> Result<(), RebuildError> {
     let log = EventLog::new(site.pool.clone(), site.ledger, TAIL_BYTES);
     let stop = CancellationToken::new();
-    let options = RelayOptions { stream: site.stream.clone(), limits: relay::machine::Limits::default() };
+    let limits = relay::machine::Limits::default();
+    let options = RelayOptions { stream: site.stream.clone(), limits, metrics: RelayMetrics::default() };
     let relay = relay::spawn(log, nats, options, stop.clone());
     let status = relay.status();
     let (mut seen, mut since) = (Position::ZERO, Instant::now());

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::connect::Nats;
 use super::stream::StreamArgs;
 use crate::log::EventLog;
+use crate::telemetry::metrics::relay::RelayMetrics;
 use machine::Limits;
 pub use machine::State;
 pub use status::RelayStatus;
@@ -33,6 +34,8 @@ pub struct RelayOptions {
     pub stream: StreamArgs,
     /// Bounds and waits.
     pub limits: Limits,
+    /// Where it counts what it does.
+    pub metrics: RelayMetrics,
 }
 
 /// A running relay.

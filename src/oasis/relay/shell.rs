@@ -20,6 +20,7 @@ use crate::domain::position::Position;
 use crate::log::EventLog;
 use crate::log::hold::Losses;
 use crate::oasis::connect::{Link, Nats};
+use crate::telemetry::metrics::relay::RelayMetrics;
 
 /// The client's queue to the connection is full for so long only if the connection is stuck.
 const SEND_PATIENCE: Duration = Duration::from_secs(2);
@@ -67,6 +68,7 @@ struct Shell {
     /// The losses that had been accepted when the log was last followed anew.
     losses: Losses,
     status: watch::Sender<RelayStatus>,
+    metrics: RelayMetrics,
     unreadable: Option<String>,
     trouble: Option<String>,
 }
@@ -97,6 +99,7 @@ pub(super) async fn run(parts: Parts) {
         asked: Generation::default(),
         losses: Losses::default(),
         status,
+        metrics: options.metrics,
         unreadable: None,
         trouble: None,
     };
@@ -143,6 +146,7 @@ impl Shell {
             }
             Event::Answer(message) => {
                 if let Some(answered) = self.wire.answered(&message) {
+                    self.metrics.answered(&answered.input);
                     self.note(answered.trouble);
                     self.feed_machine(answered.input).await;
                 }

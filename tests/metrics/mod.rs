@@ -1,0 +1,6 @@
+//! What Prometheus reads: the numbers after known requests, and the rules and the dashboard that use them.
+
+mod database;
+mod listener;
+mod numbers;
+mod states;
