@@ -1,6 +1,6 @@
 //! A process's metrics, as Prometheus reads them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
@@ -45,6 +45,18 @@ impl Scrape {
             let labels = series.strip_prefix("vtid_ledger_")?.strip_prefix(metric)?.strip_prefix('{')?;
             Some((labels.strip_suffix('}')?, whole(*value)))
         })
+    }
+
+    /// The names of all series, and the labels that each has.
+    pub(crate) fn names(&self) -> BTreeMap<&str, BTreeSet<&str>> {
+        let mut names: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for series in self.samples.keys() {
+            let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+            let labels = labels.split("=\"").filter_map(|before| before.rsplit(['"', ',']).next());
+            let labels = labels.filter(|label| *label != "}" && !label.is_empty());
+            names.entry(name).or_default().extend(labels);
+        }
+        names
     }
 }
 
