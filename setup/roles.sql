@@ -45,6 +45,14 @@ do $$ begin
 end $$;
 alter role vtid_ledger_service login password :'service_password';
 grant vtid_ledger_writer, vtid_ledger_projector to vtid_ledger_service;
+-- For its metrics: how old the oldest open transaction is, whoever's it may be. (It shows the texts of everybody's
+-- statements too, as long as they run.) A superuser may give this away, or whoever was given it to give on. Without it
+-- the service works as well, but sees its own transactions alone, and its metrics say so.
+do $$ begin
+    grant pg_read_all_stats to vtid_ledger_service;
+exception when insufficient_privilege then
+    raise notice 'vtid_ledger_service will not see others'' transactions: % may not grant pg_read_all_stats', current_user;
+end $$;
 
 \if :{?owner_password}
     select 'create role vtid_ledger_owner login'

@@ -30,6 +30,8 @@ use crate::projections::memory::TaskMemory;
 use crate::projections::projector::Projector;
 use crate::projections::read::Reader;
 use crate::projections::status::ProjectorStatus;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::scrape::Sources;
 use crate::writer::machine::WriterLimits;
 use crate::writer::shell::{self as writer, Compare, WriterOptions};
 
@@ -78,8 +80,10 @@ pub enum StartError {
     #[error("CORS_ORIGINS: {0}")]
     Origins(#[from] MalformedOrigin),
     /// The port is in use, or may not be taken.
-    #[error("can't listen on {address}: {error} (another address: --listen ADDRESS:PORT)")]
+    #[error("can't listen on {address}: {error} (another address: {flag} ADDRESS:PORT)")]
     Listen {
+        /// The setting that says where.
+        flag: &'static str,
         /// What was asked for.
         address: SocketAddr,
         /// What the machine said.
@@ -112,9 +116,9 @@ impl App {
         let nats = Nats::connect(&nats, "vtid-ledger").await?;
         let database = database::options(&database_url, "vtid-ledger")?;
         database::check(&database_url, &database).await?;
-        let listen_error = |error| StartError::Listen { address, error };
-        let listener = TcpListener::bind(address).await.map_err(listen_error)?;
-        let address = listener.local_addr().map_err(listen_error)?;
+        let (listener, address) = bind("--listen", address).await?;
+        let scraped = bind_metrics(&tuning).await?;
+        let metrics = Arc::new(Metrics::default());
         let readers = ReadConnections::new(database.clone(), tuning.read_connections);
         // The followers' own, so that a flood of reads can't starve them. One of them is LISTEN's.
         let followers = pool(database.clone(), FOLLOWER_CONNECTIONS);
@@ -126,9 +130,14 @@ impl App {
         let [stop_http, stop_writer, stop_followers] = std::array::from_fn(|_| CancellationToken::new());
         let leases = Leases::new(process, &database);
         let [(keep_projecting, projects), (keep_relaying, relays)] = Role::ALL.map(|role| leases.role(role));
-        let relay_options = RelayOptions { stream, limits: Limits::default(), lease: relays.clone() };
+        let relay_options = RelayOptions {
+            stream,
+            limits: Limits::default(),
+            lease: relays.clone(),
+            metrics: metrics.relay.clone(),
+        };
         let relay = relay::spawn(log.clone(), nats, relay_options, stop_followers.clone());
-        let writer_options = writer_options(database.clone(), &tuning, relay.comparer());
+        let writer_options = writer_options(&tuning, database.clone(), relay.comparer(), &metrics);
         let (projector, projected) = Projector::new(log.clone(), &database);
         let projector = projector.by_lease(projects.clone());
         let demand = projector.demand();
@@ -149,6 +158,8 @@ impl App {
             leases: [projects, relays],
         };
         let (told, readiness) = watch::channel(Readiness::starting());
+        let sources = Sources::new(&metrics, &readiness, relay.status(), &readers, &followers);
+        let scraping = scraped.map(|at| sources.serve(at, database.clone(), &stop_followers));
         let mut followers = vec![
             keep_projecting.start(projected.clone(), ProjectorStatus::is_able, stop_followers.clone()),
             keep_relaying.start(relay.status(), RelayStatus::is_able, stop_followers.clone()),
@@ -159,9 +170,18 @@ impl App {
         ];
         followers.extend(memory.clone().map(|memory| tokio::spawn(memory.follow(stop_followers.clone()))));
         followers.extend(keeping_keys);
-        let limits = http_limits(&tuning);
+        followers.extend(scraping.into_iter().flatten());
         let reader = Reader::new(readers, projected, &handle).hurrying(demand).with_memory(memory);
-        let api = Api { writer: handle, reader, clock, readiness: readiness.clone(), auth, limits, origins };
+        let api = Api {
+            writer: handle,
+            reader,
+            clock,
+            readiness: readiness.clone(),
+            auth,
+            limits: http_limits(&tuning),
+            origins,
+            metrics: metrics.requests.clone(),
+        };
         let http = tokio::spawn(serve(listener, HttpApp::new(api), stop_http.clone()));
         Ok(Self {
             address,
@@ -212,7 +232,26 @@ impl App {
     }
 }
 
-fn writer_options(database: PgConnectOptions, tuning: &TuningArgs, comparer: Comparer) -> WriterOptions {
+async fn bind(flag: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let refused = |error| StartError::Listen { flag, address, error };
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
+    Ok((listener, address))
+}
+
+async fn bind_metrics(tuning: &TuningArgs) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
+    match tuning.metrics_listen {
+        Some(address) => bind("--metrics-listen", address).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+fn writer_options(
+    tuning: &TuningArgs,
+    database: PgConnectOptions,
+    comparer: Comparer,
+    metrics: &Metrics,
+) -> WriterOptions {
     // A restored database may lack what the stream has already. Whoever relays, each process looks for itself.
     let compare: Compare = Arc::new(move || {
         let comparer = comparer.clone();
@@ -225,6 +264,7 @@ fn writer_options(database: PgConnectOptions, tuning: &TuningArgs, comparer: Com
         operation_timeout: tuning.database_timeout(),
         max_ahead: tuning.clock_ahead_max(),
         compare: Some(compare),
+        metrics: metrics.writer.clone(),
     }
 }
 

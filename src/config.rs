@@ -102,6 +102,9 @@ pub struct TuningArgs {
     /// How many requests a caller may make at once after a rest [default: as many as in a second]
     #[arg(long, env = "RATE_LIMIT_BURST", value_name = "REQUESTS", requires = "rate_limit_per_s")]
     pub rate_limit_burst: Option<NonZeroU32>,
+    /// The address to serve /metrics on, for Prometheus: without a token, and nothing else [default: none]
+    #[arg(long, env = "METRICS_LISTEN", value_name = "ADDRESS:PORT")]
+    pub metrics_listen: Option<SocketAddr>,
     /// The origins whose pages may read answers (CORS), such as https://app.example.org,http://localhost:3000
     /// [default: none]
     #[arg(long, env = "CORS_ORIGINS", value_name = "ORIGINS")]

@@ -98,11 +98,12 @@ impl Watched {
         });
         let followers = followers.collect();
         let hold = probe.and_then(|probe| probe.hold);
+        let is_held = hold.is_some();
         let hold = hold.map(|hold| format!("ledger_behind: {}; writes are on hold", hold.reason));
         let told = |(name, error): (&str, Option<String>)| error.map(|error| format!("{name}: {error}"));
         let degraded = names.into_iter().zip(errors).filter_map(told).chain(hold);
         let degraded = degraded.chain(self.keys.as_ref().and_then(jwks::Watch::trouble)).collect();
-        Readiness { process: Some(self.process), obstacle, head, followers, degraded }
+        Readiness { process: Some(self.process), obstacle, head, held: is_held, followers, degraded }
     }
 
     fn follower(

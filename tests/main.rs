@@ -20,6 +20,7 @@ mod leases;
 mod ledger_behind;
 mod list;
 mod log;
+mod metrics;
 mod numbering;
 mod oasis;
 mod oasis_faults;

@@ -16,6 +16,7 @@ use vtid_ledger::oasis::relay::machine::Limits;
 use vtid_ledger::oasis::relay::{self, RelayHandle, RelayOptions, State};
 use vtid_ledger::oasis::stream::{DEFAULT_NAME, StreamArgs};
 use vtid_ledger::oasis::tail;
+use vtid_ledger::telemetry::metrics::relay::RelayMetrics;
 use vtid_ledger::writer::handle::WriterHandle;
 
 use crate::support::commands::{create, patch, some_create};
@@ -39,7 +40,12 @@ impl Relay {
         let nats = Nats::connect(&nats_args(&url), "test").await.unwrap();
         let stop = CancellationToken::new();
         let stream = StreamArgs { name: DEFAULT_NAME.parse().unwrap(), replicas: 1 };
-        let options = RelayOptions { stream, limits: Limits::default(), lease: Held::always() };
+        let options = RelayOptions {
+            stream,
+            limits: Limits::default(),
+            lease: Held::always(),
+            metrics: RelayMetrics::default(),
+        };
         let handle = relay::spawn(ledger.log().await, nats, options, stop.clone());
         Self { handle, _stop: stop.drop_guard() }
     }

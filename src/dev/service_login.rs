@@ -34,7 +34,7 @@ impl ServiceLogin {
                 end loop;
             end $$;
             alter role {NAME} login password '{}';
-            grant vtid_ledger_writer, vtid_ledger_projector to {NAME};",
+            grant vtid_ledger_writer, vtid_ledger_projector, pg_read_all_stats to {NAME};",
             self.password
         )
     }

@@ -1,4 +1,4 @@
-//! One line a request, whatever became of it.
+//! One line and one count a request, whatever became of it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,6 +10,7 @@ use axum::response::Response;
 
 use crate::domain::origin::Actor;
 use crate::domain::text::ActorId;
+use crate::telemetry::metrics::requests::RequestMetrics;
 
 /// The route that answered, for the line; left in the answer by the router.
 #[derive(Debug, Clone)]
@@ -26,21 +27,24 @@ impl CalledBy {
     }
 }
 
-/// Writes the request's line when the answer is there, or when the caller went away before.
-pub(super) struct AccessLog {
+/// Counts the request and writes its line when the answer is there, or when the caller went away before.
+pub(super) struct AccessLog<'a> {
     method: Method,
+    metrics: &'a RequestMetrics,
     began: Instant,
     answered: bool,
 }
 
-impl AccessLog {
-    pub(super) fn begin(method: Method) -> Self {
-        Self { method, began: Instant::now(), answered: false }
+impl<'a> AccessLog<'a> {
+    pub(super) fn begin(method: Method, metrics: &'a RequestMetrics) -> Self {
+        Self { method, metrics, began: Instant::now(), answered: false }
     }
 
     pub(super) fn end(mut self, response: &Response) {
         self.answered = true;
-        let route = response.extensions().get::<Route>().map_or("", |route| &*route.0);
+        let route = response.extensions().get::<Route>().map(|route| &route.0);
+        self.metrics.answered(&self.method, route, response.status(), self.began.elapsed());
+        let route = route.map_or("", |route| &**route);
         let bytes = response.body().size_hint().exact().unwrap_or_default();
         let caller = response.extensions().get::<CalledBy>().and_then(|caller| caller.0.as_ref());
         self.line(route, response.status(), bytes, caller.map(ActorId::as_str));
@@ -60,9 +64,10 @@ impl AccessLog {
     }
 }
 
-impl Drop for AccessLog {
+impl Drop for AccessLog<'_> {
     fn drop(&mut self) {
         if !self.answered {
+            self.metrics.abandoned();
             let duration_ms = duration_ms(self.began);
             tracing::info!(
                 method = self.method.as_str(),

@@ -26,6 +26,7 @@ use super::request_id::{self, X_REQUEST_ID};
 use super::unread::Unread;
 use super::{Api, router};
 use crate::auth::Auth;
+use crate::telemetry::metrics::requests::RequestMetrics;
 
 /// The HTTP API, ready to be served: cheap to clone.
 #[derive(Clone)]
@@ -41,6 +42,7 @@ struct Shared {
     /// One permit for each request under way.
     places: Semaphore,
     limits: HttpLimits,
+    metrics: RequestMetrics,
 }
 
 impl App {
@@ -48,13 +50,20 @@ impl App {
     #[must_use]
     pub fn new(api: Api) -> Self {
         let (auth, limits, origins) = (Arc::clone(&api.auth), api.limits.clone(), api.origins.clone());
-        Self::over(router(Arc::new(api)), auth, limits, &origins)
+        let metrics = api.metrics.clone();
+        Self::over(router(Arc::new(api)), auth, limits, &origins, metrics)
     }
 
-    pub(super) fn over(router: Router, auth: Arc<Auth>, limits: HttpLimits, origins: &[WebOrigin]) -> Self {
+    pub(super) fn over(
+        router: Router,
+        auth: Arc<Auth>,
+        limits: HttpLimits,
+        origins: &[WebOrigin],
+        metrics: RequestMetrics,
+    ) -> Self {
         let places = Semaphore::new(limits.requests_max);
         let (rate, cors) = (RateLimiter::new(limits.rate), Cors::new(origins));
-        Self { shared: Arc::new(Shared { router, auth, rate, cors, places, limits }) }
+        Self { shared: Arc::new(Shared { router, auth, rate, cors, places, limits, metrics }) }
     }
 
     /// For the requests of one connection.
@@ -72,7 +81,7 @@ impl App {
         // At the level of errors, so that it is there whichever lines are wanted.
         let span = tracing::error_span!("request", request_id = id.to_str().unwrap_or_default());
         let answered = async {
-            let log = AccessLog::begin(request.method().clone());
+            let log = AccessLog::begin(request.method().clone(), &self.shared.metrics);
             let (request, unread) = Unread::watch(request);
             let mut response = self.shared.cors.around(request, |request| self.let_in(request)).await;
             response.headers_mut().insert(X_REQUEST_ID, id);

@@ -19,6 +19,7 @@ mod headers;
 mod health;
 mod limits;
 mod list;
+mod metrics;
 pub mod openapi;
 mod origin;
 mod patch;
@@ -49,6 +50,7 @@ use utoipa_axum::routes as routed;
 use crate::auth::Auth;
 use crate::clock::Clock;
 use crate::projections::read::Reader;
+use crate::telemetry::metrics::requests::RequestMetrics;
 use crate::writer::handle::WriterHandle;
 use access_log::Route;
 use error::ApiError;
@@ -56,6 +58,7 @@ use error::ApiError;
 pub use app::App;
 pub use cors::{MalformedOrigin, WebOrigin};
 pub use limits::HttpLimits;
+pub use metrics::metrics_app;
 pub use rate::RateLimit;
 pub use serve::serve;
 
@@ -75,6 +78,8 @@ pub struct Api {
     pub limits: HttpLimits,
     /// Whose pages may read its answers.
     pub origins: Vec<WebOrigin>,
+    /// Where requests are counted.
+    pub metrics: RequestMetrics,
 }
 
 const HEALTH: &str = "/vtid/health";

@@ -28,6 +28,8 @@ pub struct Readiness {
     pub obstacle: Option<Obstacle>,
     /// The last position of the log, as far as it is known.
     pub head: Position,
+    /// Writes are on hold, as the ledger lost history; `degraded` says it in words.
+    pub held: bool,
     /// The followers that this process runs.
     pub followers: Vec<FollowerProgress>,
     /// What else is wrong, one short phrase each: the process works nevertheless.
@@ -94,7 +96,14 @@ impl Readiness {
     #[must_use]
     pub fn starting() -> Self {
         let obstacle = Some(Obstacle::Starting);
-        Self { process: None, obstacle, head: Position::ZERO, followers: Vec::new(), degraded: Vec::new() }
+        Self {
+            process: None,
+            obstacle,
+            head: Position::ZERO,
+            held: false,
+            followers: Vec::new(),
+            degraded: Vec::new(),
+        }
     }
 
     fn write(&self, object: &mut ObjectWriter) {
@@ -207,6 +216,7 @@ mod tests {
                 holder: Some(holder),
             }],
             degraded: vec!["relay".to_owned()],
+            ..Readiness::starting()
         };
         let (status, body) = answered(&readiness).await;
         assert_eq!(status, StatusCode::OK);

@@ -19,6 +19,7 @@ pub mod read;
 pub mod recovery;
 pub mod schema;
 pub mod tail;
+pub mod transactions;
 pub mod turn;
 
 use std::sync::Arc;

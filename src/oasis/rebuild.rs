@@ -16,6 +16,7 @@ use crate::log::EventLog;
 use crate::log::connect::connect;
 use crate::log::recovery::{give_up, let_writes_go_on};
 use crate::log::turn::Turn;
+use crate::telemetry::metrics::relay::RelayMetrics;
 
 /// How often it is looked how far the relay is.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -100,6 +101,7 @@ pub async fn republish(
         stream: site.stream.clone(),
         limits: relay::machine::Limits::default(),
         lease: Held::always(),
+        metrics: RelayMetrics::default(),
     };
     let relay = relay::spawn(log, nats, options, stop.clone());
     let status = relay.status();

@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use crate::log::connect::connect;
+use crate::telemetry::metrics::process::PoolUse;
 
 /// A connection that nobody has used for so long is given up: something on the way may have forgotten it.
 const IDLE_MAX: Duration = Duration::from_mins(5);
@@ -23,6 +24,7 @@ pub struct ReadConnections {
 struct Shared {
     options: PgConnectOptions,
     permits: Semaphore,
+    max: usize,
     idle: Mutex<Idle>,
 }
 
@@ -91,8 +93,18 @@ impl ReadConnections {
     /// Up to `max` at a time, made by `options`.
     #[must_use]
     pub fn new(options: PgConnectOptions, max: u32) -> Self {
-        let permits = Semaphore::new(usize::try_from(max).unwrap_or(Semaphore::MAX_PERMITS));
-        Self { shared: Arc::new(Shared { options, permits, idle: Mutex::default() }) }
+        let max = usize::try_from(max).unwrap_or(Semaphore::MAX_PERMITS);
+        let permits = Semaphore::new(max);
+        Self { shared: Arc::new(Shared { options, permits, max, idle: Mutex::default() }) }
+    }
+
+    /// How many of them are in use.
+    #[must_use]
+    pub fn in_use(&self) -> PoolUse {
+        let Shared { permits, max, .. } = &*self.shared;
+        let idle = self.shared.idle();
+        let idle = idle.once.len() + idle.each_time.len();
+        PoolUse { used: max.saturating_sub(permits.available_permits()), idle, max: *max }
     }
 
     /// A connection; waits until there is one. Dropping the future loses nothing.

@@ -5,6 +5,7 @@
 
 pub mod command;
 pub mod connections;
+pub mod counts;
 pub mod demand;
 mod list;
 mod losses;

@@ -1,10 +1,11 @@
-//! Structured logs: JSON for machines under `serve`, lines for people under `dev`.
+//! Structured logs: JSON for machines under `serve`, lines for people under `dev`. And [`metrics`].
 //!
 //! A thread of its own writes the lines, as many at once as are there, so that no request waits for standard error
 //! nor pays a system call for its line. None is dropped: where standard error takes nothing, whoever logs waits, as
 //! it would if it wrote by itself. Lines that were not yet written when the process is killed are lost with it.
 
 mod json;
+pub mod metrics;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};

@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::domain::event::IdSeed;
 use crate::domain::position::Position;
 use crate::log::EventLog;
+use crate::telemetry::metrics::writer::WriterMetrics;
 
 /// Submissions taken from the queue at once.
 const SUBMISSIONS: usize = 512;
@@ -39,6 +40,8 @@ pub struct WriterOptions {
     /// Has the stream compared with the log, and the hold set where history was lost; false where that took too long.
     /// Called whenever the writer's connection is a new one, before anything is appended. None: there is no stream.
     pub compare: Option<Compare>,
+    /// Where it counts what it does.
+    pub metrics: WriterMetrics,
 }
 
 /// See [`WriterOptions::compare`].
@@ -61,6 +64,7 @@ pub fn spawn(
 ) -> (WriterHandle, watch::Receiver<WriterStatus>, tokio::task::JoinHandle<()>) {
     let (handle, submissions) = WriterHandle::new(options.limits.queue_commands);
     let (status, watching) = watch::channel(WriterStatus::default());
+    options.metrics.queue_max(options.limits.queue_commands);
     let shell = Shell {
         machine: Writer::new(log.ledger(), options.limits.clone()),
         begun: Instant::now(),
@@ -69,6 +73,7 @@ pub fn spawn(
         next_ticket: 0,
         deadline_ms: u64::try_from(options.deadline.as_millis()).unwrap_or(u64::MAX),
         under_way: None,
+        metrics: options.metrics.clone(),
         operations: Some(Operations::new(options)),
         clock,
         log,
@@ -87,6 +92,7 @@ struct Shell {
     /// The operation under way, which has the connection meanwhile.
     under_way: Option<BoxFuture<'static, (Operations, Input)>>,
     operations: Option<Operations>,
+    metrics: WriterMetrics,
     clock: Clock,
     log: EventLog,
     status: watch::Sender<WriterStatus>,
@@ -118,6 +124,7 @@ impl Shell {
                 }
             };
             self.feed(input);
+            self.metrics.queue(self.tickets.len() + submissions.len());
         }
     }
 
@@ -156,7 +163,10 @@ impl Shell {
                     let _ = caller.send(answer);
                 }
             }
-            Output::HandOver(entries) => self.log.hand_over(entries, self.machine.losses()),
+            Output::HandOver(entries) => {
+                self.metrics.handed_over(&entries);
+                self.log.hand_over(entries, self.machine.losses());
+            }
             Output::ForgetTail => {
                 self.log.forget_tail();
                 self.acknowledged.forget();
@@ -173,6 +183,7 @@ impl Shell {
             return;
         };
         let losses = self.machine.losses();
+        let counted = self.metrics.begin(&operation);
         self.under_way = Some(Box::pin(async move {
             let input = match operation {
                 Output::Load(attempt, wanted, at) => operations.load(attempt, wanted, at).await,
@@ -190,6 +201,7 @@ impl Shell {
                     Input::Tick
                 }
             };
+            counted.end(&input);
             (operations, input)
         }));
     }

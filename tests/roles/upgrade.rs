@@ -7,6 +7,7 @@ use vtid_ledger::log::EventLog;
 use vtid_ledger::log::connect::{options, pool};
 use vtid_ledger::log::schema::ledger_id;
 use vtid_ledger::projections::projector::Projector;
+use vtid_ledger::telemetry::metrics::writer::WriterMetrics;
 use vtid_ledger::writer::machine::WriterLimits;
 use vtid_ledger::writer::shell::{WriterOptions, spawn};
 
@@ -50,6 +51,7 @@ async fn write_as_before(database: &TestDatabase) -> String {
         operation_timeout: std::time::Duration::from_secs(5),
         max_ahead: std::time::Duration::from_mins(1),
         compare: None,
+        metrics: WriterMetrics::default(),
     };
     let (writer, _, _) = spawn(writer_options, Clock::system(), log.clone(), stop.clone());
     let (projector, mut projected) = Projector::new(log, &owner);

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use vtid_ledger::clock::Clock;
 use vtid_ledger::log::connect::{connect, options, pool};
 use vtid_ledger::log::{EventLog, schema};
+use vtid_ledger::telemetry::metrics::writer::WriterMetrics;
 use vtid_ledger::writer::handle::WriterHandle;
 use vtid_ledger::writer::machine::WriterLimits;
 use vtid_ledger::writer::shell::{WriterOptions, spawn};
@@ -60,6 +61,7 @@ impl TestLedger {
             operation_timeout: Duration::from_secs(5),
             max_ahead: Duration::from_mins(1),
             compare: None,
+            metrics: WriterMetrics::default(),
         }
     }
 

@@ -11,6 +11,7 @@ mod nats;
 pub(crate) mod postgres;
 pub(crate) mod probes;
 pub(crate) mod projection;
+pub(crate) mod scrape;
 pub(crate) mod service;
 pub(crate) mod stream;
 pub(crate) mod subscriber;

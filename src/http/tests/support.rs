@@ -29,6 +29,7 @@ use crate::log::connect;
 use crate::projections::connections::ReadConnections;
 use crate::projections::read::Reader;
 use crate::projections::status::ProjectorStatus;
+use crate::telemetry::metrics::requests::RequestMetrics;
 use crate::writer::answer::{Accepted, WriteError};
 use crate::writer::handle::{Submission, WriterHandle};
 
@@ -62,11 +63,12 @@ pub(super) async fn start_with(limits: HttpLimits, queue: usize) -> Server {
         auth: Arc::new(Auth::open()),
         limits: limits.clone(),
         origins: Vec::new(),
+        metrics: RequestMetrics::default(),
     });
-    let auth = Arc::clone(&api.auth);
+    let (auth, metrics) = (Arc::clone(&api.auth), api.metrics.clone());
     // A handler with a bug, under the same roof.
     let panics = axum::routing::get(|| async { panic!("a secret of the inside") as &str });
-    let app = App::over(closed(at(router(api), "/panic", panics)), auth, limits, &[]);
+    let app = App::over(closed(at(router(api), "/panic", panics)), auth, limits, &[], metrics);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();

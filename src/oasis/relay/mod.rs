@@ -20,6 +20,7 @@ use super::connect::Nats;
 use super::stream::StreamArgs;
 use crate::leases::Held;
 use crate::log::EventLog;
+use crate::telemetry::metrics::relay::RelayMetrics;
 use machine::Limits;
 pub use machine::State;
 pub use status::RelayStatus;
@@ -36,6 +37,8 @@ pub struct RelayOptions {
     pub limits: Limits,
     /// Nothing is published but while this is held.
     pub lease: Held,
+    /// Where it counts what it does.
+    pub metrics: RelayMetrics,
 }
 
 /// A running relay.

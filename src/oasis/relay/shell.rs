@@ -21,6 +21,7 @@ use crate::leases::Held;
 use crate::log::EventLog;
 use crate::log::hold::Losses;
 use crate::oasis::connect::{Link, Nats};
+use crate::telemetry::metrics::relay::RelayMetrics;
 
 /// The client's queue to the connection is full for so long only if the connection is stuck.
 const SEND_PATIENCE: Duration = Duration::from_secs(2);
@@ -71,6 +72,7 @@ struct Shell {
     /// The losses that had been accepted when the log was last followed anew.
     losses: Losses,
     status: watch::Sender<RelayStatus>,
+    metrics: RelayMetrics,
     unreadable: Option<String>,
     trouble: Option<String>,
 }
@@ -102,6 +104,7 @@ pub(super) async fn run(parts: Parts) {
         asked: Generation::default(),
         losses: Losses::default(),
         status,
+        metrics: options.metrics,
         unreadable: None,
         trouble: None,
     };
@@ -154,6 +157,7 @@ impl Shell {
             }
             Event::Answer(message) => {
                 if let Some(answered) = self.wire.answered(&message) {
+                    self.metrics.answered(&answered.input);
                     self.note(answered.trouble);
                     self.feed_machine(answered.input).await;
                 }
