@@ -166,8 +166,13 @@ async fn serve_refuses_a_database_that_would_lose_what_it_acknowledged() {
 async fn help_names_every_default() {
     let serve =
         ["PORT=] [default: 8080]", "READ_CONNECTIONS=] [default: 8]", "WRITE_DEADLINE_MS=] [default: 5000]"];
-    let further =
-        ["[default: OASIS_VTID_LEDGER]", "[default: info]", "[env: DATABASE_URL]", "[env: NATS_URL]"];
+    let further = [
+        "[env: METRICS_LISTEN=]",
+        "[default: OASIS_VTID_LEDGER]",
+        "[default: info]",
+        "[env: DATABASE_URL]",
+        "[env: NATS_URL]",
+    ];
     let tuning =
         ["DATABASE_TIMEOUT_MS=] [default: 3000]", "CLOCK_AHEAD_MAX_S=] [default: 60]", "[default: 4096]"];
     let dev =
