@@ -1,11 +1,12 @@
 //! The parts put together: one process of the ledger.
 
+mod ground;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -14,14 +15,14 @@ use crate::auth::Auth;
 use crate::auth::settings::AuthSettings;
 use crate::clock::Clock;
 use crate::config::TuningArgs;
-use crate::database::{self, DatabaseError};
+use crate::database::DatabaseError;
 use crate::health::{Watched, watch_over};
 use crate::http::ready::Readiness;
 use crate::http::{Api, App as HttpApp, HttpLimits, MalformedOrigin, serve};
-use crate::leases::{Leases, ProcessId, Role};
+use crate::leases::{Leases, Role};
 use crate::log::connect::pool;
-use crate::log::{EventLog, listen, notify, schema};
-use crate::oasis::connect::{Nats, NatsArgs, NatsSettingError};
+use crate::log::{listen, notify};
+use crate::oasis::connect::{NatsArgs, NatsSettingError};
 use crate::oasis::relay::machine::Limits;
 use crate::oasis::relay::{self, Comparer, RelayHandle, RelayOptions, RelayStatus};
 use crate::oasis::stream::StreamArgs;
@@ -34,11 +35,8 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::metrics::scrape::Sources;
 use crate::writer::machine::WriterLimits;
 use crate::writer::shell::{self as writer, Compare, WriterOptions};
+use ground::Ground;
 
-/// Records kept in memory for the followers.
-const TAIL_BYTES: usize = 32 << 20;
-/// Connections of the projector's, relay's and memory's reads, and of LISTEN.
-const FOLLOWER_CONNECTIONS: u32 = 5;
 /// How long writes wait for stream and ledger to be compared, whenever the writer's connection is a new one.
 const COMPARE_PATIENCE: Duration = Duration::from_secs(2);
 /// How often it is looked whether every part still runs.
@@ -111,31 +109,16 @@ impl App {
     /// # Errors
     /// [`StartError`], naming what stands in the way.
     pub async fn start(options: AppOptions, clock: Clock) -> Result<Self, StartError> {
-        let AppOptions { database_url, nats, stream, listen: address, auth, tuning } = options;
-        let origins = tuning.origins()?;
-        let nats = Nats::connect(&nats, "vtid-ledger").await?;
-        let database = database::options(&database_url, "vtid-ledger")?;
-        database::check(&database_url, &database).await?;
-        let (listener, address) = bind("--listen", address).await?;
-        let scraped = bind_metrics(&tuning).await?;
+        let Ground { origins, nats, database, listener, address, scraped, followers, log, process } =
+            Ground::reach(&options).await?;
+        let AppOptions { stream, auth, tuning, .. } = options;
         let metrics = Arc::new(Metrics::default());
         let readers = ReadConnections::new(database.clone(), tuning.read_connections);
-        // The followers' own, so that a flood of reads can't starve them. One of them is LISTEN's.
-        let followers = pool(database.clone(), FOLLOWER_CONNECTIONS);
-        let ledger = schema::ledger_id(&followers).await.map_err(DatabaseError::from)?;
-        let process = ProcessId::random();
-        tracing::info!(ledger = %ledger.0, %process, %address, "starting");
-
-        let log = EventLog::new(followers.clone(), ledger, TAIL_BYTES);
         let [stop_http, stop_writer, stop_followers] = std::array::from_fn(|_| CancellationToken::new());
         let leases = Leases::new(process, &database);
         let [(keep_projecting, projects), (keep_relaying, relays)] = Role::ALL.map(|role| leases.role(role));
-        let relay_options = RelayOptions {
-            stream,
-            limits: Limits::default(),
-            lease: relays.clone(),
-            metrics: metrics.relay.clone(),
-        };
+        let (lease, relayed) = (relays.clone(), metrics.relay.clone());
+        let relay_options = RelayOptions { stream, limits: Limits::default(), lease, metrics: relayed };
         let relay = relay::spawn(log.clone(), nats, relay_options, stop_followers.clone());
         let writer_options = writer_options(&tuning, database.clone(), relay.comparer(), &metrics);
         let (projector, projected) = Projector::new(log.clone(), &database);
@@ -169,8 +152,7 @@ impl App {
             tokio::spawn(watch_over(watched, told, stop_http.clone())),
         ];
         followers.extend(memory.clone().map(|memory| tokio::spawn(memory.follow(stop_followers.clone()))));
-        followers.extend(keeping_keys);
-        followers.extend(scraping.into_iter().flatten());
+        followers.extend(keeping_keys.into_iter().chain(scraping.into_iter().flatten()));
         let reader = Reader::new(readers, projected, &handle).hurrying(demand).with_memory(memory);
         let api = Api {
             writer: handle,
@@ -229,20 +211,6 @@ impl App {
             ended("a follower", follower, PART_GRACE / 4).await;
         }
         tracing::info!("stopped");
-    }
-}
-
-async fn bind(flag: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let refused = |error| StartError::Listen { flag, address, error };
-    let listener = TcpListener::bind(address).await.map_err(refused)?;
-    let address = listener.local_addr().map_err(refused)?;
-    Ok((listener, address))
-}
-
-async fn bind_metrics(tuning: &TuningArgs) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
-    match tuning.metrics_listen {
-        Some(address) => bind("--metrics-listen", address).await.map(Some),
-        None => Ok(None),
     }
 }
 

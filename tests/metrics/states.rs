@@ -89,3 +89,19 @@ async fn the_pools_tell_what_they_have() {
         .scraped("LISTEN", |scrape| scrape.value("pool_connections{pool=\"followers\",state=\"used\"}") >= 1)
         .await;
 }
+
+/// Whether the process holds the projector's lease, and the relay's.
+fn leases(scrape: &Scrape) -> [Option<i64>; 2] {
+    ["projector", "relay"].map(|role| scrape.get(&format!("lease_held{{role=\"{role}\"}}")))
+}
+
+#[tokio::test]
+async fn leases_are_told_by_whoever_holds_them() {
+    let platform = platform().await;
+    let mut first = platform.serve_scraped().await;
+    first.scraped("the first holds both", |scrape| leases(scrape) == [Some(1); 2]).await;
+    let second = platform.serve_scraped().await;
+    second.scraped("the second holds none", |scrape| leases(scrape) == [Some(0); 2]).await;
+    first.kill();
+    second.scraped("the second has taken them", |scrape| leases(scrape) == [Some(1); 2]).await;
+}

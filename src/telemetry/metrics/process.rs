@@ -14,6 +14,7 @@ use crate::oasis::relay::{RelayStatus, State};
 type Gauges<L> = Family<L, Gauge>;
 type FractionGauge = Gauge<f64, AtomicU64>;
 type FollowerLabel = [(&'static str, String); 1];
+type RoleLabel = FollowerLabel;
 
 /// What the relay can be doing, as the label says it; in the order of [`relay_state`].
 const RELAY_STATES: [&str; 6] =
@@ -33,7 +34,7 @@ pub struct ProcessMetrics {
     relay_state: Gauges<OneLabel>,
     connections: Gauges<[(&'static str, &'static str); 2]>,
     connections_max: Gauges<OneLabel>,
-    lease_held: Gauges<OneLabel>,
+    lease_held: Gauges<RoleLabel>,
 }
 
 impl ProcessMetrics {
@@ -62,11 +63,6 @@ impl ProcessMetrics {
         registry.register("lease_held", lease_held, self.lease_held.clone());
     }
 
-    /// Whether this process holds the lease of a role, such as `relay`: for whoever keeps leases.
-    pub fn lease_held(&self, role: &'static str, held: bool) {
-        self.lease_held.get_or_create(&[("role", role)]).set(held.into());
-    }
-
     pub(super) fn read(&self, readiness: &Readiness, relay: &RelayStatus) {
         self.ready.set(readiness.obstacle.is_none().into());
         self.degraded.set(whole(readiness.degraded.len()));
@@ -89,6 +85,7 @@ impl ProcessMetrics {
         self.lag_events.get_or_create(&label).set(i64::try_from(follower.lag_events).unwrap_or(i64::MAX));
         self.lag_seconds.get_or_create(&label).set(follower.lag.as_secs_f64());
         self.follower_trouble.get_or_create(&label).set(follower.error.is_some().into());
+        self.lease_held.get_or_create(&[("role", follower.name.clone())]).set(follower.leads.into());
     }
 
     pub(super) fn read_pool(&self, pool: &'static str, use_now: PoolUse) {

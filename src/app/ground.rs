@@ -1,0 +1,68 @@
+//! What a process stands on: settings that make sense, addresses to listen on, a database that fits.
+
+use std::net::SocketAddr;
+
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
+use tokio::net::TcpListener;
+
+use super::{AppOptions, StartError};
+use crate::config::TuningArgs;
+use crate::database::{self, DatabaseError};
+use crate::http::WebOrigin;
+use crate::leases::ProcessId;
+use crate::log::connect::pool;
+use crate::log::{EventLog, schema};
+use crate::oasis::connect::Nats;
+
+/// Records kept in memory for the followers.
+const TAIL_BYTES: usize = 32 << 20;
+/// Connections of the projector's, relay's and memory's reads, and of LISTEN.
+const FOLLOWER_CONNECTIONS: u32 = 5;
+
+/// What has to be there before any part starts.
+pub(super) struct Ground {
+    pub(super) origins: Vec<WebOrigin>,
+    pub(super) nats: Nats,
+    pub(super) database: PgConnectOptions,
+    pub(super) listener: TcpListener,
+    pub(super) address: SocketAddr,
+    /// Where metrics are served, if they are.
+    pub(super) scraped: Option<(TcpListener, SocketAddr)>,
+    /// The followers' own connections, so that a flood of reads can't starve them. One of them is LISTEN's.
+    pub(super) followers: PgPool,
+    pub(super) log: EventLog,
+    pub(super) process: ProcessId,
+}
+
+impl Ground {
+    pub(super) async fn reach(options: &AppOptions) -> Result<Self, StartError> {
+        let AppOptions { database_url, nats, listen, tuning, .. } = options;
+        let origins = tuning.origins()?;
+        let nats = Nats::connect(nats, "vtid-ledger").await?;
+        let database = database::options(database_url, "vtid-ledger")?;
+        database::check(database_url, &database).await?;
+        let (listener, address) = bind("--listen", *listen).await?;
+        let scraped = bind_metrics(tuning).await?;
+        let followers = pool(database.clone(), FOLLOWER_CONNECTIONS);
+        let ledger = schema::ledger_id(&followers).await.map_err(DatabaseError::from)?;
+        let process = ProcessId::random();
+        tracing::info!(ledger = %ledger.0, %process, %address, "starting");
+        let log = EventLog::new(followers.clone(), ledger, TAIL_BYTES);
+        Ok(Self { origins, nats, database, listener, address, scraped, followers, log, process })
+    }
+}
+
+async fn bind(flag: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let refused = |error| StartError::Listen { flag, address, error };
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
+    Ok((listener, address))
+}
+
+async fn bind_metrics(tuning: &TuningArgs) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
+    match tuning.metrics_listen {
+        Some(address) => bind("--metrics-listen", address).await.map(Some),
+        None => Ok(None),
+    }
+}
