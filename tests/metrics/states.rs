@@ -80,9 +80,11 @@ async fn the_pools_tell_what_they_have() {
     let scrape = service.scrape().await;
     assert_eq!(scrape.value("pool_connections_max{pool=\"reads\"}"), 8);
     assert_eq!(scrape.value("pool_connections{pool=\"reads\",state=\"idle\"}"), 0);
-    service.get("/vtid/list").await.expect(200);
+    // A list with several filters has a connection of its own kind.
+    service.get("/vtid/VTID-2026-7777").await.expect(404);
+    service.get("/vtid/list?tenant=acme&status=active").await.expect(200);
     let scrape = service.scrape().await;
-    assert_eq!(scrape.value("pool_connections{pool=\"reads\",state=\"idle\"}"), 1);
+    assert_eq!(scrape.value("pool_connections{pool=\"reads\",state=\"idle\"}"), 2);
     assert_eq!(scrape.value("pool_connections{pool=\"reads\",state=\"used\"}"), 0);
     // LISTEN has one for good.
     service
