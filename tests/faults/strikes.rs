@@ -111,7 +111,8 @@ impl Fault {
             // A read waits 5 s at most, and nothing waits longer.
             Self::PostgresFrozen => between(5_500, 7_000, random),
             Self::NatsFrozen => between(500, 8_000, random),
-            Self::SlowNetwork | Self::Overload | Self::DiskFull => between(2_500, 4_500, random),
+            Self::SlowNetwork | Self::DiskFull => between(2_500, 4_500, random),
+            Self::Overload => Duration::from_mins(1),
             _ => between(100, 2_500, random),
         }
     }
