@@ -10,7 +10,6 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use crate::log::connect::connect;
-use crate::telemetry::metrics::process::PoolUse;
 
 /// A connection that nobody has used for so long is given up: something on the way may have forgotten it.
 const IDLE_MAX: Duration = Duration::from_mins(5);
@@ -26,6 +25,17 @@ struct Shared {
     permits: Semaphore,
     max: usize,
     idle: Mutex<Idle>,
+}
+
+/// How much of a pool of connections is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolUse {
+    /// Connections that somebody has.
+    pub used: usize,
+    /// Connections that nobody has.
+    pub idle: usize,
+    /// Connections that there may be.
+    pub max: usize,
 }
 
 /// How `PostgreSQL` plans the statements of a connection, which it parses once either way.

@@ -10,6 +10,7 @@ use super::OneLabel;
 use super::writer::whole;
 use crate::http::ready::{FollowerProgress, Obstacle, Readiness};
 use crate::oasis::relay::{RelayStatus, State};
+use crate::projections::connections::PoolUse;
 
 type Gauges<L> = Family<L, Gauge>;
 type FractionGauge = Gauge<f64, AtomicU64>;
@@ -94,17 +95,6 @@ impl ProcessMetrics {
         self.connections.get_or_create(&[("pool", pool), ("state", "idle")]).set(whole(idle));
         self.connections_max.get_or_create(&[("pool", pool)]).set(whole(max));
     }
-}
-
-/// How much of a pool of connections is in use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PoolUse {
-    /// Connections that somebody has.
-    pub used: usize,
-    /// Connections that nobody has.
-    pub idle: usize,
-    /// Connections that there may be.
-    pub max: usize,
 }
 
 /// As [`RELAY_STATES`] has it.

@@ -11,11 +11,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Metrics;
-use super::process::PoolUse;
 use crate::http::ready::Readiness;
 use crate::http::{metrics_app, serve};
 use crate::oasis::relay::RelayStatus;
-use crate::projections::connections::ReadConnections;
+use crate::projections::connections::{PoolUse, ReadConnections};
 
 /// Whom to ask when Prometheus asks.
 pub struct Sources {
