@@ -15,6 +15,9 @@ pub(super) const LIMITS: Limits = Limits {
     retry_most_ms: 40,
     look_again_ms: 30,
     recheck_ms: 60,
+    scrub_reads: 2,
+    scrub_every_ms: 10,
+    scrub_pass_ms: 400,
 };
 /// Relays that have come no further after so many steps never will.
 const MOST_STEPS: usize = 20_000;

@@ -23,6 +23,9 @@ pub(super) const AT_ONCE: Limits = Limits {
     retry_most_ms: 0,
     look_again_ms: 0,
     recheck_ms: 0,
+    scrub_reads: 0,
+    scrub_every_ms: 0,
+    scrub_pass_ms: 0,
 };
 
 /// What happens next, mostly to one of the relays.

@@ -31,6 +31,9 @@ const RELAY: Limits = Limits {
     retry_most_ms: 200,
     look_again_ms: 200,
     recheck_ms: 300,
+    scrub_reads: 3,
+    scrub_every_ms: 40,
+    scrub_pass_ms: 1000,
 };
 /// A few entries.
 const TAIL_BYTES: usize = 24 << 10;

@@ -11,6 +11,7 @@ impl Machine {
         self.compared = Some(self.generation);
         self.look = Look::Further;
         self.stand_by(out);
+        self.scrub_on();
         self.phase = Phase::Following(Following {
             sent: self.proven.position,
             sent_bytes: 0,
@@ -29,6 +30,7 @@ impl Machine {
         if in_flight == 0 {
             following.deadline = now + self.limits.answer_ms;
         }
+        let stood_still = in_flight == 0 && !self.known.is_empty();
         for known in self.known.iter().skip(in_flight).take(self.limits.in_flight.saturating_sub(in_flight)) {
             let fits = following.sent_bytes + known.bytes <= self.limits.in_flight_bytes;
             if !fits && following.sent > self.proven.position {
@@ -37,6 +39,9 @@ impl Machine {
             following.sent = known.position;
             following.sent_bytes += known.bytes;
             out.push(Output::Publish { generation: self.generation, position: known.position });
+        }
+        if stood_still {
+            self.scrub_below(self.proven.position);
         }
     }
 

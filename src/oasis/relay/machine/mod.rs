@@ -21,6 +21,7 @@ mod behind;
 mod following;
 mod opening;
 mod reading;
+mod scrub;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -31,6 +32,7 @@ use uuid::Uuid;
 
 use crate::domain::position::Position;
 use crate::oasis::published::Found;
+use scrub::Scrub;
 pub use types::{Answer, Generation, Input, Known, Limits, Millis, OpenFault, Output, Seen, State};
 
 /// The relay's machine: feed it what happened, do what it says.
@@ -55,6 +57,7 @@ pub struct Machine {
     phase: Phase,
     /// The last generation in which stream and log were compared to the end.
     compared: Option<Generation>,
+    scrub: Scrub,
 }
 
 /// The last position of which the stream is known to hold this ledger's events, all of them up to it.
@@ -98,6 +101,8 @@ struct Reading {
     /// Whether the log was asked about the message at `cursor`, or behind a foreign one.
     log_asked: bool,
     deadline: Millis,
+    /// What is read first, before anything is compared.
+    suspect: Option<Position>,
     /// A message that is not the ledger's was found: what stands behind it is looked at before the relay stops there.
     foreign: Option<Foreign>,
 }
@@ -143,6 +148,7 @@ impl Machine {
             state: State::Connecting,
             phase: Phase::Waiting { until: 0 },
             compared: None,
+            scrub: Scrub::default(),
         }
     }
 
@@ -182,8 +188,7 @@ impl Machine {
             Phase::Waiting { until } => *until,
             Phase::Opening { deadline } => *deadline,
             Phase::Reading(reading) => reading.deadline,
-            Phase::Following(following) if following.sent > self.proven.position => following.deadline,
-            Phase::Following(following) => following.recheck_at,
+            Phase::Following(following) => self.following_due(following).min(self.scrub_due()),
         }
     }
 
@@ -229,6 +234,12 @@ impl Machine {
         self.compared
     }
 
+    /// When answers are overdue, or, with nothing in flight, the stream's end is to be looked at.
+    fn following_due(&self, following: &Following) -> Millis {
+        let in_flight = following.sent > self.proven.position;
+        if in_flight { following.deadline } else { following.recheck_at }
+    }
+
     fn tick(&mut self, now: Millis, out: &mut Vec<Output>) {
         if now < self.next_tick() {
             return;
@@ -236,6 +247,7 @@ impl Machine {
         match &self.phase {
             Phase::Waiting { .. } => self.open(now, out),
             Phase::Opening { .. } | Phase::Reading(_) => self.failed(now),
+            Phase::Following(following) if now < self.following_due(following) => self.scrub(now, out),
             Phase::Following(following) if following.sent > self.proven.position => self.failed(now),
             Phase::Following(_) => {
                 self.failures = 0;

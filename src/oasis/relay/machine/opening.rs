@@ -118,6 +118,8 @@ impl Machine {
         }
         // What is proven by its id is read once more: there the stream shows whether it lost its end.
         let cursor = if self.proven.id.is_some() { base } else { base.next() };
+        let suspect = self.suspect(last, base);
+        out.extend(suspect.map(|position| Output::Read { generation, position }));
         self.phase = Phase::Reading(Reading {
             last,
             head,
@@ -125,6 +127,7 @@ impl Machine {
             ask: cursor,
             found: BTreeMap::new(),
             log_asked: false,
+            suspect,
             foreign: None,
             deadline: now + self.limits.answer_ms,
         });

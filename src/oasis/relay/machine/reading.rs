@@ -28,14 +28,28 @@ impl Machine {
         out: &mut Vec<Output>,
     ) {
         let deadline = now + self.limits.answer_ms;
-        let Phase::Reading(reading) = &mut self.phase else { return };
+        if generation != self.generation {
+            return;
+        }
+        let reading = match &mut self.phase {
+            Phase::Reading(reading) => reading,
+            Phase::Following(_) => return self.scrubbed_one(now, position, found, out),
+            Phase::Waiting { .. } | Phase::Opening { .. } => return,
+        };
+        if let Some(suspect) = reading.suspect {
+            if position == suspect {
+                (reading.suspect, reading.deadline) = (None, deadline);
+                self.suspect_read(now, suspect, found, out);
+            }
+            return;
+        }
         if let Some(foreign) = reading.foreign {
-            if generation == self.generation && position == foreign.looks_at && !reading.log_asked {
+            if position == foreign.looks_at && !reading.log_asked {
                 self.read_behind(now, foreign, found, out);
             }
             return;
         }
-        if generation != self.generation || position < reading.cursor || position >= reading.ask {
+        if position < reading.cursor || position >= reading.ask {
             return;
         }
         reading.found.insert(position, found);
@@ -76,7 +90,7 @@ impl Machine {
     pub(super) fn compare(&mut self, now: Millis, out: &mut Vec<Output>) {
         loop {
             let Phase::Reading(reading) = &mut self.phase else { return };
-            if reading.foreign.is_some() {
+            if reading.foreign.is_some() || reading.suspect.is_some() {
                 return;
             }
             if reading.cursor > reading.last {

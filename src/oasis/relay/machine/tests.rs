@@ -16,6 +16,9 @@ const LIMITS: Limits = Limits {
     retry_most_ms: 40,
     look_again_ms: 30,
     recheck_ms: 60,
+    scrub_reads: 2,
+    scrub_every_ms: 10,
+    scrub_pass_ms: 1000,
 };
 
 fn id(number: u64) -> Uuid {

@@ -33,6 +33,12 @@ pub struct Limits {
     pub look_again_ms: Millis,
     /// With nothing to publish, the stream's end is looked at this often.
     pub recheck_ms: Millis,
+    /// Messages that are read again at a time, while it follows; zero: none ever.
+    pub scrub_reads: usize,
+    /// The wait between two such times.
+    pub scrub_every_ms: Millis,
+    /// The whole stream is read again this often, or as often as that goes.
+    pub scrub_pass_ms: Millis,
 }
 
 impl Default for Limits {
@@ -47,6 +53,9 @@ impl Default for Limits {
             retry_most_ms: 5_000,
             look_again_ms: 2_000,
             recheck_ms: 3_000,
+            scrub_reads: 32,
+            scrub_every_ms: 100,
+            scrub_pass_ms: 3_600_000,
         }
     }
 }
