@@ -81,6 +81,8 @@ faults! {
     StreamTailLost,
     StreamStoreLost,
     ForeignMessage,
+    /// A message in the middle of the stream can't be read any more, or is another's.
+    MessageDamaged,
     HoldByRelay,
     HoldByProjector,
     HoldNotSet,

@@ -1,5 +1,7 @@
 //! What strikes from outside: crashes, failovers, outages, a store that is lost, somebody else's message.
 
+use vtid_ledger::oasis::published::Found;
+
 use super::replica::new_writer;
 use super::world::{MAX_AHEAD_MS, World};
 use crate::simulation::database::Who;
@@ -8,7 +10,7 @@ use crate::simulation::promises::Promise;
 
 impl World {
     pub(super) fn disaster(&mut self, who: Who) -> Promise {
-        match self.rng.u32(..22) {
+        match self.rng.u32(..23) {
             0..=1 => self.crash(who)?,
             2..=4 => self.fail_over(3, Fault::FailedOver),
             5 => self.fail_over(24, Fault::OlderCopy),
@@ -28,6 +30,7 @@ impl World {
                 self.stream.publish_foreign();
             }
             20 | 21 => self.freeze(who),
+            22 => self.damage_a_message(),
             15 => self.stream.forget_ids(),
             16 => {
                 self.fire(Fault::ClockWrong);
@@ -70,6 +73,16 @@ impl World {
         if self.rng.bool() {
             // The leases of a database that is older.
             self.leases = [None; 2];
+        }
+    }
+
+    /// A message can't be read any more, or another stands in its place.
+    fn damage_a_message(&mut self) {
+        let messages = self.stream.messages.len();
+        if messages > 0 {
+            self.fire(Fault::MessageDamaged);
+            let found = if self.rng.bool() { Found::Nothing } else { Found::Foreign };
+            self.stream.messages[self.rng.usize(..messages)] = found;
         }
     }
 
