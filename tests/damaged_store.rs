@@ -47,11 +47,15 @@ fn forget_indexes(store: &Path) {
 }
 
 fn flip_a_bit(file: &Path) {
+    let middle = fs::metadata(file).unwrap().len() / 2;
+    flip_a_bit_at(file, middle);
+}
+
+fn flip_a_bit_at(file: &Path, place: u64) {
     let file = OpenOptions::new().read(true).write(true).open(file).unwrap();
-    let middle = file.metadata().unwrap().len() / 2;
     let mut byte = [0];
-    file.read_exact_at(&mut byte, middle).unwrap();
-    file.write_all_at(&[byte[0] ^ 1], middle).unwrap();
+    file.read_exact_at(&mut byte, place).unwrap();
+    file.write_all_at(&[byte[0] ^ 1], place).unwrap();
 }
 
 fn cut_short(file: &Path) {
@@ -100,6 +104,44 @@ async fn recovers(flavor: NatsFlavor, what: &str, damage: impl FnOnce(&Path)) {
     assert_eq!((&now[..65], now.len()), (&log[..], 70), "{what}");
     assert!(platform.run(&["oasis", "check"]).await.succeeded().contains("70 messages, 0 of them different"));
     subscriber.has_handled(70).await;
+}
+
+/// Further back than is read on a new connection: only who reads the whole stream finds it.
+async fn damage_far_back_is_named_by_itself(flavor: NatsFlavor) {
+    let mut platform = platform_on(flavor).await;
+    let service = platform.serve().await;
+    for _ in 0..EVENTS / 50 {
+        let fifty = (0..50).map(|n| service.create(some_task(&format!("task {n}"))));
+        for created in futures::future::join_all(fifty).await {
+            created.expect(200);
+        }
+    }
+    assert_stream_is_the_log(platform.database.url(), &platform.nats.url()).await;
+    platform.nats.damage(|store| flip_a_bit_at(&first_block(store), 700)).await;
+    eventually("the damage is named", async || {
+        let degraded = service.get("/readyz").await.expect(200).body["degraded"].to_string();
+        degraded.contains("the message at sequence 1 is not the ledger's event").then_some(())
+    })
+    .await;
+    platform.run(&["oasis", "rebuild"]).await.succeeded();
+    assert_stream_is_the_log(platform.database.url(), &platform.nats.url()).await;
+    eventually("nothing is degraded any more", async || {
+        (service.get("/readyz").await.body["degraded"] == serde_json::json!([])).then_some(())
+    })
+    .await;
+}
+
+/// More than are read back.
+const EVENTS: usize = 1_200;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_far_back_is_named_by_itself_oldest() {
+    damage_far_back_is_named_by_itself(NatsFlavor::Oldest).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_far_back_is_named_by_itself_current() {
+    damage_far_back_is_named_by_itself(NatsFlavor::Current).await;
 }
 
 macro_rules! each_version {

@@ -317,6 +317,7 @@ impl Shell {
 
     /// Tells the status, and those who wait for a comparison.
     fn tell(&mut self) {
+        self.metrics.scrubbed(self.machine.scrubbed());
         let compared = self.machine.compared();
         // A loss that was found counts once the hold is set: nothing may be written on an answer that came before it.
         let settled = self.holds.is_empty();

@@ -6,6 +6,9 @@
 //! again; and soon after each publish that found nothing in flight, the message that it stands on. What it takes is that there is
 //! a message of this ledger's at its own sequence; whether it is the log's to the byte, `oasis check` tells.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 
 use super::{Found, Machine, Millis, Output, Position};

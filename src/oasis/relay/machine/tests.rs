@@ -6,7 +6,7 @@ use super::{Answer, Generation, Input, Known, Limits, Machine, OpenFault, Output
 use crate::domain::position::Position;
 use crate::oasis::published::Found;
 
-const LIMITS: Limits = Limits {
+pub(super) const LIMITS: Limits = Limits {
     in_flight: 4,
     in_flight_bytes: 40,
     read_back: 4,
@@ -25,12 +25,12 @@ fn id(number: u64) -> Uuid {
     Uuid::from_u128(u128::from(number))
 }
 
-fn at(position: u64) -> Position {
+pub(super) fn at(position: u64) -> Position {
     Position::new(position)
 }
 
 /// A relay that has caught up with an empty stream, and its generation.
-fn following(events: &[u64]) -> (Machine, Generation) {
+pub(super) fn following(events: &[u64]) -> (Machine, Generation) {
     let mut machine = Machine::new(LIMITS);
     let opening = machine.handle(0, Input::Tick);
     let generation = Generation(1);
@@ -43,12 +43,12 @@ fn following(events: &[u64]) -> (Machine, Generation) {
     (machine, generation)
 }
 
-fn entries(follow: Generation, numbers: &[u64]) -> Input {
+pub(super) fn entries(follow: Generation, numbers: &[u64]) -> Input {
     let entry = |n: &u64| Known { position: at(*n), id: id(*n), bytes: 7 };
     Input::Entries { follow, entries: numbers.iter().map(entry).collect() }
 }
 
-fn publishes(generation: Generation, from: u64, to: u64) -> Vec<Output> {
+pub(super) fn publishes(generation: Generation, from: u64, to: u64) -> Vec<Output> {
     (from..=to).map(|n| Output::Publish { generation, position: at(n) }).collect()
 }
 
@@ -56,11 +56,11 @@ fn acked(generation: Generation, position: u64, answer: Answer) -> Input {
     Input::Acked { generation, position: at(position), answer }
 }
 
-fn stored(generation: Generation, position: u64) -> Input {
+pub(super) fn stored(generation: Generation, position: u64) -> Input {
     acked(generation, position, Answer::Stored { sequence: position })
 }
 
-fn ours(generation: Generation, position: u64) -> Input {
+pub(super) fn ours(generation: Generation, position: u64) -> Input {
     Input::Read { generation, position: at(position), found: Found::Ours(id(position)) }
 }
 
