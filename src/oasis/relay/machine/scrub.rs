@@ -69,6 +69,11 @@ impl Machine {
         self.scrub.next = self.scrub.next.min(first).min(self.proven.position.next());
     }
 
+    /// The server may have come back with another store: once this pass is through, the next one begins at once.
+    pub(super) fn scrub_again(&mut self, now: Millis) {
+        self.scrub.again_at = now;
+    }
+
     /// Something is about to be published after the last message of a stream that stood still.
     pub(super) fn scrub_below(&mut self, last: Position) {
         if last > Position::ZERO && self.scrub.stood_on.len() < self.limits.scrub_reads {

@@ -145,3 +145,20 @@ fn one_that_does_not_lead_reads_nothing_again() {
     machine.handle(0, Input::Led(false));
     assert_eq!(machine.next_tick(), LIMITS.recheck_ms);
 }
+
+#[test]
+fn after_a_new_connection_the_whole_stream_is_read_again() {
+    let (mut machine, generation) = with_published(2);
+    machine.handle(0, Input::Tick);
+    machine.handle(0, ours(generation, 1));
+    machine.handle(0, ours(generation, 2));
+    assert_eq!(machine.scrubbed(), at(2));
+    assert_eq!(machine.handle(5, Input::Connected).len(), 1);
+    let attempt = machine.generation();
+    machine.handle(5, Input::Opened { generation: attempt, last: at(2), head: at(2) });
+    machine.handle(5, entries(attempt, &[1, 2]));
+    (1..=2).for_each(|n| drop(machine.handle(5, ours(attempt, n))));
+    let now = machine.next_tick();
+    assert_eq!(machine.handle(now, Input::Tick), reads(attempt, &[1, 2]));
+    assert!(now < LIMITS.recheck_ms);
+}
