@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use async_nats::ServerAddr;
 use async_nats::jetstream::{self, stream::Stream};
 use futures::StreamExt as _;
 use serde::Deserialize;
@@ -44,7 +45,8 @@ pub(crate) async fn log_after(database: &str, from: Cursor) -> Vec<Recorded> {
 }
 
 async fn stream_of(nats: &str) -> Stream {
-    let context = jetstream::new(async_nats::connect(nats).await.unwrap());
+    let servers: Vec<ServerAddr> = nats.split(',').map(|url| url.parse().unwrap()).collect();
+    let context = jetstream::new(async_nats::connect(servers).await.unwrap());
     // It may just be being made.
     eventually("the stream to be there", async || context.get_stream(STREAM).await.ok()).await
 }
