@@ -2,5 +2,6 @@
 //! restarted while callers write. Nothing is lost, doubled or out of order, and the stream is whole again by itself.
 
 mod failover;
+mod older_copy;
 mod stage;
 mod storm;

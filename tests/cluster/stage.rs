@@ -8,13 +8,14 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::faults::callers::{Callers, Scene, Target};
-use crate::faults::checker::objections;
+use crate::faults::checker::{Evidence, objections};
 use crate::faults::objection::Objection;
 use crate::faults::rounds::gather;
 use crate::support::NatsFlavor;
 use crate::support::cluster::{NODES, TestCluster, cluster};
 use crate::support::postgres::TestDatabase;
 use crate::support::service::{Service, migrated_database, program_on};
+use crate::support::stream::stream_records;
 
 const CALLERS: u64 = 4;
 /// An election takes some seconds, and a server that comes back has to be caught up first.
@@ -27,7 +28,16 @@ pub(crate) struct Stage {
     pub(crate) cluster: TestCluster,
     pub(crate) database: TestDatabase,
     pub(crate) callers: Callers,
-    flavor: NatsFlavor,
+    version: String,
+}
+
+/// How the ledger finds the cluster.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Address {
+    /// By the addresses of all servers.
+    All,
+    /// By that of one, to which it is connected first; that one tells it of the others.
+    Of(usize),
 }
 
 /// As `eventually`, with the patience that a cluster needs.
@@ -43,13 +53,17 @@ pub(crate) async fn in_the_end<T>(what: &str, mut ask: impl AsyncFnMut() -> Opti
 }
 
 impl Stage {
-    /// Starts all of it, with so many processes of the ledger, each connected to another server first; and callers, which
-    /// all ask the first process.
-    pub(crate) async fn set(flavor: NatsFlavor, processes: usize) -> Self {
+    /// Starts all of it, with a process of the ledger for each address; and callers, which all ask the first process.
+    pub(crate) async fn set(flavor: NatsFlavor, addresses: &[Address]) -> Self {
         let (database, cluster) = tokio::join!(migrated_database(), cluster(flavor));
+        let version = cluster.client().await.server_info().version;
         let mut services = Vec::new();
-        for index in 0..processes {
-            let mut command = program_on(database.service_url(), &cluster.url_from(index));
+        for address in addresses {
+            let url = match address {
+                Address::All => cluster.url(),
+                Address::Of(index) => cluster.url_of(*index),
+            };
+            let mut command = program_on(database.service_url(), &url);
             command.args(["serve", "--listen", "127.0.0.1:0", "--oasis-replicas", "3"]).stdout(Stdio::null());
             services.push(Service::start(command));
         }
@@ -60,10 +74,16 @@ impl Stage {
             .await;
         }
         let callers = Callers::start(target(&services, 0), CALLERS, fastrand::u64(..));
-        let stage = Self { services, cluster, database, callers, flavor };
+        let stage = Self { services, cluster, database, callers, version };
         stage.writes(40).await;
+        stage.whole(Instant::now()).await;
         stage.cluster.in_step().await;
         stage
+    }
+
+    /// Which version of NATS it is.
+    pub(crate) fn version(&self) -> &str {
+        &self.version
     }
 
     pub(crate) fn scene(&self) -> &Scene {
@@ -107,7 +127,7 @@ impl Stage {
     pub(crate) async fn end(self, what: &str, recovered: Duration) {
         self.writes(30).await;
         let scene = Arc::clone(&self.callers.scene);
-        let Self { services, cluster, database, callers, flavor } = self;
+        let Self { services, cluster, database, callers, version } = self;
         let history = callers.stop().await;
         let position = scene.position();
         for service in &services {
@@ -126,24 +146,24 @@ impl Stage {
         let count = |is: fn(&&Objection) -> bool| found.iter().filter(is).count();
         let acknowledged = evidence.history.iter().filter(|call| call.acknowledged().is_some()).count();
         println!(
-            "| {what} | {flavor:?} | {acknowledged} | {} | {} | {:.1} |",
+            "| {what} | {version} | {acknowledged} | {} | {} | {:.1} |",
             count(|objection| matches!(objection, Objection::Lost(_))),
             count(|objection| matches!(objection, Objection::Doubled(_))),
             recovered.as_secs_f64(),
         );
         let first = &found[..found.len().min(20)];
-        assert!(found.is_empty(), "{what}, {flavor:?}: {} objections, among them {first:#?}", found.len());
+        assert!(found.is_empty(), "{what}, {version}: {} objections, among them {first:#?}", found.len());
         every_server_has_it(&cluster, &evidence).await;
     }
 }
 
 /// Each server leads in its turn, and what it hands out then is the log.
-async fn every_server_has_it(cluster: &TestCluster, evidence: &crate::faults::checker::Evidence) {
+async fn every_server_has_it(cluster: &TestCluster, evidence: &Evidence) {
     let mut seen = [false; NODES];
     while seen.contains(&false) {
         let leader = cluster.leader().await;
         if !seen[leader] {
-            let messages = crate::support::stream::stream_records(&cluster.url()).await;
+            let messages = stream_records(&cluster.url()).await;
             assert_eq!(messages.len(), evidence.log.len(), "what server {leader} has");
             let same = messages.iter().zip(&evidence.log).all(|(record, event)| *record == event.body);
             assert!(same, "server {leader} has another stream");

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use async_nats::HeaderMap;
 use fastrand::Rng;
+use futures::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
-use super::stage::Stage;
+use super::stage::{Address, Stage};
 use crate::support::NatsFlavor;
 use crate::support::cluster::NODES;
-
 
 /// Between two publishes that are refused.
 const REFUSED_PAUSE: Duration = Duration::from_millis(5);
@@ -32,6 +32,21 @@ async fn refused(urls: String, stop: CancellationToken) -> usize {
         client.publish_with_headers(subject, headers, "never stored".into()).await.unwrap();
         sent += 1;
         tokio::time::sleep(REFUSED_PAUSE).await;
+    }
+    sent
+}
+
+/// Says at once, and to the byte, what the relay has just said, as a second one would: refused each time, as a repeat or
+/// for the sequence that it expects, unless the first was lost.
+async fn repeated(urls: String, stop: CancellationToken) -> usize {
+    let servers: Vec<async_nats::ServerAddr> = urls.split(',').map(|url| url.parse().unwrap()).collect();
+    let client = async_nats::ConnectOptions::new().no_echo().connect(servers).await.unwrap();
+    let mut said = client.subscribe("oasis.system.vtid-ledger.>").await.unwrap();
+    let mut sent = 0;
+    while let Some(Some(message)) = stop.run_until_cancelled(said.next()).await {
+        let headers = message.headers.unwrap_or_default();
+        client.publish_with_headers(message.subject, headers, message.payload).await.unwrap();
+        sent += 1;
     }
     sent
 }
@@ -82,16 +97,17 @@ async fn strike(stage: &mut Stage, random: &mut Rng) -> &'static str {
 async fn storm(flavor: NatsFlavor, rounds: u64, seed: u64) {
     println!("seed {seed}");
     let mut random = Rng::with_seed(seed);
-    let mut stage = Stage::set(flavor, 1).await;
+    let mut stage = Stage::set(flavor, &[Address::All]).await;
     let stop = CancellationToken::new();
     let refused = tokio::spawn(refused(stage.cluster.url(), stop.clone()));
+    let repeated = tokio::spawn(repeated(stage.cluster.url(), stop.clone()));
     let mut longest = Duration::ZERO;
     for round in 0..rounds {
         let what = strike(&mut stage, &mut random).await;
         let ended = Instant::now();
         stage.writes(20).await;
         let took = stage.whole(ended).await;
-        println!("  {flavor:?} {round}: {what}: whole after {took:.1?}");
+        println!("  {} {round}: {what}: whole after {took:.1?}", stage.version());
         longest = longest.max(took);
         // Now and then a server is still being caught up when the next is struck.
         if random.bool() {
@@ -99,9 +115,15 @@ async fn storm(flavor: NatsFlavor, rounds: u64, seed: u64) {
         }
     }
     stop.cancel();
-    let refused = refused.await.unwrap();
-    assert!(refused > 0);
-    stage.end(&format!("{rounds} leader changes of every sort, {refused} refused publishes"), longest).await;
+    let (refused, repeated) = (refused.await.unwrap(), repeated.await.unwrap());
+    assert!(refused > 0 && repeated > 0);
+    println!("  {}: {refused} publishes of a stranger, {repeated} of a second relay", stage.version());
+    // Of the stream, not of the servers' own matters.
+    for sign in ["mismatch", "Resetting", "rror applying", "corrupt"] {
+        let lines = stage.cluster.said(sign);
+        println!("  {} times in the servers' logs: {sign}: {:?}", lines.len(), lines.first());
+    }
+    stage.end(&format!("leaders change {rounds} times, in every way"), longest).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,7 @@
 //! Three NATS servers that are one `JetStream` cluster.
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
@@ -17,6 +17,9 @@ pub(crate) const NODES: usize = 3;
 const ROUTES: std::ops::Range<u16> = 20_000..32_000;
 /// An answer of a server that is busy with an election comes late.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// A server that was away for a while is caught up within less.
+const PATIENCE: Duration = Duration::from_mins(1);
+const POLL: Duration = Duration::from_millis(20);
 
 /// A cluster of one test. It ends with the test, and nothing is left of it.
 pub(crate) struct TestCluster {
@@ -38,10 +41,8 @@ pub(crate) async fn cluster(flavor: NatsFlavor) -> TestCluster {
     let all: Vec<String> = routes.iter().map(|port| format!("\"nats://127.0.0.1:{port}\"")).collect();
     let mut nodes = Vec::new();
     for (index, port) in routes.iter().enumerate() {
-        let settings = format!(
-            "cluster {{ name: vtid, listen: \"127.0.0.1:{port}\", routes: [{}] }}",
-            all.join(", ")
-        );
+        let settings =
+            format!("cluster {{ name: vtid, listen: \"127.0.0.1:{port}\", routes: [{}] }}", all.join(", "));
         let mut node = TestNats::node(flavor, &name(index), &settings);
         node.start().await;
         nodes.push(node);
@@ -51,6 +52,14 @@ pub(crate) async fn cluster(flavor: NatsFlavor) -> TestCluster {
     cluster
 }
 
+/// Whether the leader says so of all others.
+fn are_current(cluster: &Value) -> bool {
+    let others = cluster["replicas"].as_array().map_or(&[][..], Vec::as_slice);
+    let current =
+        others.iter().filter(|other| other["current"] == true && other["lag"].as_u64().unwrap_or(0) == 0);
+    cluster["leader"].is_string() && current.count() == NODES - 1
+}
+
 fn name(index: usize) -> String {
     format!("node-{index}")
 }
@@ -58,13 +67,7 @@ fn name(index: usize) -> String {
 impl TestCluster {
     /// All addresses, as `NATS_URL` takes them.
     pub(crate) fn url(&self) -> String {
-        self.url_from(0)
-    }
-
-    /// All addresses, that of this server first.
-    pub(crate) fn url_from(&self, first: usize) -> String {
-        let urls = (0..NODES).map(|n| self.nodes[(first + n) % NODES].url());
-        urls.collect::<Vec<_>>().join(",")
+        self.nodes.iter().map(TestNats::url).collect::<Vec<_>>().join(",")
     }
 
     /// The address of one.
@@ -99,15 +102,19 @@ impl TestCluster {
 
     /// What the cluster says of the ledger's stream; none while it has no leader.
     pub(crate) async fn stream_info(&self) -> Option<Value> {
-        let client = self.client().await;
-        self.ask(&client, &format!("STREAM.INFO.{STREAM}")).await
+        self.info_by(&self.client().await).await
+    }
+
+    /// The same, by a client of one's own.
+    pub(crate) async fn info_by(&self, client: &async_nats::Client) -> Option<Value> {
+        self.ask(client, &format!("STREAM.INFO.{STREAM}")).await
     }
 
     /// Waits until the stream has a leader; gives which.
     pub(crate) async fn leader(&self) -> usize {
         let client = self.client().await;
         eventually("the stream to have a leader", async || {
-            let info = self.ask(&client, &format!("STREAM.INFO.{STREAM}")).await?;
+            let info = self.info_by(&client).await?;
             let leader = info["cluster"]["leader"].as_str()?;
             (0..NODES).find(|index| name(*index) == leader)
         })
@@ -116,15 +123,22 @@ impl TestCluster {
 
     /// Waits until all servers have the whole stream.
     pub(crate) async fn in_step(&self) {
+        assert!(self.is_in_step_within(PATIENCE).await, "not every server has the stream");
+    }
+
+    /// The same, for so long at most; tells whether they have.
+    pub(crate) async fn is_in_step_within(&self, patience: Duration) -> bool {
         let client = self.client().await;
-        eventually("every server to have the stream", async || {
-            let info = self.ask(&client, &format!("STREAM.INFO.{STREAM}")).await?;
-            let replicas = info["cluster"]["replicas"].as_array()?;
-            let current = |replica: &&Value| replica["current"] == true && replica["lag"].as_u64().unwrap_or(0) == 0;
-            (info["cluster"]["leader"].is_string() && replicas.iter().filter(current).count() == NODES - 1)
-                .then_some(())
-        })
-        .await;
+        let deadline = Instant::now() + patience;
+        loop {
+            if self.info_by(&client).await.is_some_and(|info| are_current(&info["cluster"])) {
+                return true;
+            }
+            if Instant::now() > deadline {
+                return false;
+            }
+            tokio::time::sleep(POLL).await;
+        }
     }
 
     /// Has the stream's leader give its place up, without anything breaking.
@@ -132,6 +146,13 @@ impl TestCluster {
         let client = self.client().await;
         let subject = format!("STREAM.LEADER.STEPDOWN.{STREAM}");
         eventually("the leader to step down", async || self.ask(&client, &subject).await).await;
+    }
+
+    /// Has leaders step down until this server leads.
+    pub(crate) async fn lead(&self, index: usize) {
+        while self.leader().await != index {
+            self.step_down().await;
+        }
     }
 
     /// SIGKILL.
@@ -147,6 +168,14 @@ impl TestCluster {
     /// Starts one again.
     pub(crate) async fn start(&mut self, index: usize) {
         self.nodes[index].start().await;
+    }
+
+    /// The lines that the servers have logged and that say so.
+    pub(crate) fn said(&self, what: &str) -> Vec<String> {
+        let logs = self.nodes.iter().map(TestNats::log);
+        logs.flat_map(|log| log.lines().map(str::to_owned).collect::<Vec<_>>())
+            .filter(|line| line.contains(what))
+            .collect()
     }
 
     /// SIGSTOP.

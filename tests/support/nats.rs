@@ -155,6 +155,12 @@ impl TestNats {
         self.start().await;
     }
 
+    /// All that it has logged, since its first start.
+    pub(crate) fn log(&self) -> String {
+        let log = fs::read(self.options.folder.join("server.log")).unwrap();
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
     /// The folder of its store.
     pub(crate) fn store(&self) -> PathBuf {
         self.options.folder.join("jetstream")

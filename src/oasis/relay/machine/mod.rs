@@ -151,7 +151,12 @@ impl Machine {
         let mut out = Vec::new();
         match input {
             Input::Tick => self.tick(now, &mut out),
-            Input::Connected | Input::Recheck => self.reopen(now, &mut out),
+            Input::Connected => {
+                // What failed before failed for another reason: it is no sign of being unable now.
+                self.failures = 0;
+                self.reopen(now, &mut out);
+            }
+            Input::Recheck => self.reopen(now, &mut out),
             Input::Disconnected => self.disconnected(now),
             Input::Led(leads) => self.led(now, leads, &mut out),
             Input::Opened { generation, last, head } => self.opened(now, generation, last, head, &mut out),
