@@ -10,7 +10,7 @@ use crate::support::NatsFlavor;
 use crate::support::cluster::{NODES, TestCluster};
 
 /// A server that can be caught up at once is by then.
-const REJOIN_PATIENCE: Duration = Duration::from_secs(10);
+const REJOIN_PATIENCE: Duration = Duration::from_secs(5);
 
 async fn last_sequence(cluster: &TestCluster) -> u64 {
     in_the_end("the stream to have a leader", async || {

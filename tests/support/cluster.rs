@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
+use vtid_ledger::dev::DevError;
 
 use super::eventually;
 use super::nats::{NatsFlavor, TestNats};
@@ -19,6 +20,10 @@ const ROUTES: std::ops::Range<u16> = 20_000..32_000;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// A server that was away for a while is caught up within less.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// How often somebody else is quicker to take a port at most.
+const START_TRIES: usize = 3;
+/// Who leads next is the servers' to say.
+const STEPS_MOST: usize = 100;
 const POLL: Duration = Duration::from_millis(20);
 
 /// A cluster of one test. It ends with the test, and nothing is left of it.
@@ -26,7 +31,7 @@ pub(crate) struct TestCluster {
     nodes: Vec<TestNats>,
 }
 
-/// A free port of each server for the others. Somebody may take it before it is used; then the start says so.
+/// A free port of each server for the others. Somebody may take it before it is used; then the start fails.
 fn routes() -> Vec<u16> {
     let mut held = Vec::new();
     while held.len() < NODES {
@@ -37,6 +42,16 @@ fn routes() -> Vec<u16> {
 
 /// Starts one, and waits until it keeps streams.
 pub(crate) async fn cluster(flavor: NatsFlavor) -> TestCluster {
+    for _ in 1..START_TRIES {
+        match try_start(flavor).await {
+            Ok(cluster) => return cluster,
+            Err(error) => println!("the cluster is started once more: {error}"),
+        }
+    }
+    try_start(flavor).await.unwrap()
+}
+
+async fn try_start(flavor: NatsFlavor) -> Result<TestCluster, DevError> {
     let routes = routes();
     let all: Vec<String> = routes.iter().map(|port| format!("\"nats://127.0.0.1:{port}\"")).collect();
     let mut nodes = Vec::new();
@@ -44,12 +59,12 @@ pub(crate) async fn cluster(flavor: NatsFlavor) -> TestCluster {
         let settings =
             format!("cluster {{ name: vtid, listen: \"127.0.0.1:{port}\", routes: [{}] }}", all.join(", "));
         let mut node = TestNats::node(flavor, &name(index), &settings);
-        node.start().await;
+        node.try_start().await?;
         nodes.push(node);
     }
     let cluster = TestCluster { nodes };
     cluster.until_it_answers().await;
-    cluster
+    Ok(cluster)
 }
 
 /// Whether the leader says so of all others.
@@ -150,9 +165,13 @@ impl TestCluster {
 
     /// Has leaders step down until this server leads.
     pub(crate) async fn lead(&self, index: usize) {
-        while self.leader().await != index {
+        for _ in 0..STEPS_MOST {
+            if self.leader().await == index {
+                return;
+            }
             self.step_down().await;
         }
+        panic!("{} never leads", name(index));
     }
 
     /// SIGKILL.

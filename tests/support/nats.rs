@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::signal::{Signal, kill};
 use tempfile::TempDir;
-use vtid_ledger::dev::{NatsOptions, NatsServer};
+use vtid_ledger::dev::{DevError, NatsOptions, NatsServer};
 
 use super::probes::pid;
 
@@ -98,9 +98,15 @@ impl TestNats {
 
     /// Starts the server again, on the same port and store.
     pub(crate) async fn start(&mut self) {
-        let server = NatsServer::start(&self.options).await.unwrap();
+        self.try_start().await.unwrap();
+    }
+
+    /// The same, where somebody else may have one of its ports.
+    pub(super) async fn try_start(&mut self) -> Result<(), DevError> {
+        let server = NatsServer::start(&self.options).await?;
         self.options.port = Some(server.port());
         self.server = Some(server);
+        Ok(())
     }
 
     /// SIGKILL: nothing is finished. Its store is as it was at that moment.
