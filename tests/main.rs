@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod bad_input;
+mod cluster;
 mod commands;
 mod conditional;
 mod connections_cut;

@@ -34,6 +34,9 @@ pub struct NatsOptions {
     pub binary: Option<PathBuf>,
     /// A port of 127.0.0.1 that the server must get, for a start again where clients expect it; `None` takes a free one.
     pub port: Option<u16>,
+    /// What the server calls itself, for one that has to be the same to its cluster when it is started again; `None` gives
+    /// it a name of this one start.
+    pub name: Option<String>,
     /// Appended to the settings file (accounts, permissions, …).
     pub extra_config: String,
     /// Whether dropping the server, or the end of our process, removes the folder.
@@ -48,6 +51,7 @@ impl NatsOptions {
             guard: guard.into(),
             binary: None,
             port: None,
+            name: None,
             extra_config: String::new(),
             remove_on_drop: false,
         }
@@ -84,7 +88,7 @@ impl NatsServer {
 
     async fn start_once(options: NatsOptions, port: u16) -> Result<Self, DevError> {
         // A name for this one start, so that nobody else's server on this port can pass for it.
-        let name = format!("vtid-{}", Uuid::new_v4().simple());
+        let name = options.name.clone().unwrap_or_else(|| format!("vtid-{}", Uuid::new_v4().simple()));
         let expected = name.clone();
         let guarded = tokio::task::spawn_blocking(move || spawn(&options, port, &name)).await??;
         let guarded = guarded

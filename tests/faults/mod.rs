@@ -2,8 +2,8 @@
 //! answer, the log, the read table and the stream have to fit together.
 
 mod backends;
-mod callers;
-mod checker;
+pub(crate) mod callers;
+pub(crate) mod checker;
 mod clock;
 mod disk;
 mod flood;
@@ -11,12 +11,12 @@ mod folded;
 mod halves;
 mod history;
 mod limit;
-mod objection;
+pub(crate) mod objection;
 mod objects;
 mod order;
 mod perfect;
 mod requests;
-mod rounds;
+pub(crate) mod rounds;
 mod stage;
 mod store;
 mod strikes;

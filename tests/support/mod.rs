@@ -1,5 +1,6 @@
 //! What the client tests stand on: a database and a NATS server for each test, of servers that end with this process.
 
+pub(crate) mod cluster;
 pub(crate) mod commands;
 pub(crate) mod database_messages;
 pub(crate) mod database_proxy;

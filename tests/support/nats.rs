@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::signal::{Signal, kill};
 use tempfile::TempDir;
-use vtid_ledger::dev::{NatsOptions, NatsServer};
+use vtid_ledger::dev::{DevError, NatsOptions, NatsServer};
 
 use super::probes::pid;
 
@@ -51,18 +51,33 @@ pub(crate) async fn nats(flavor: NatsFlavor) -> TestNats {
 
 /// Starts a server with an empty store and further settings.
 pub(crate) async fn nats_with(flavor: NatsFlavor, extra_config: &str) -> TestNats {
-    let folder = super::folder();
-    let mut options = NatsOptions::new(folder.path(), super::program());
-    options.binary = flavor.binary(folder.path());
-    options.extra_config = extra_config.to_owned();
-    options.remove_on_drop = true;
-    let mut nats = TestNats { options, server: None, folder: Some(folder) };
+    let mut nats = TestNats::new(flavor, extra_config);
     nats.start().await;
-    nats.options.port = nats.server.as_ref().map(NatsServer::port);
     nats
 }
 
 impl TestNats {
+    fn new(flavor: NatsFlavor, extra_config: &str) -> Self {
+        let folder = super::folder();
+        let mut options = NatsOptions::new(folder.path(), super::program());
+        options.binary = flavor.binary(folder.path());
+        options.extra_config = extra_config.to_owned();
+        options.remove_on_drop = true;
+        Self { options, server: None, folder: Some(folder) }
+    }
+
+    /// One of a cluster, with a name that stays; not started yet.
+    pub(super) fn node(flavor: NatsFlavor, name: &str, extra_config: &str) -> Self {
+        let mut node = Self::new(flavor, extra_config);
+        node.options.name = Some(name.to_owned());
+        node
+    }
+
+    /// Whether it was started and not stopped since.
+    pub(super) fn is_started(&self) -> bool {
+        self.server.is_some()
+    }
+
     /// The server's address, which stays the same when it is started again.
     pub(crate) fn url(&self) -> String {
         let port = self.server.as_ref().map(NatsServer::port).or(self.options.port);
@@ -83,7 +98,15 @@ impl TestNats {
 
     /// Starts the server again, on the same port and store.
     pub(crate) async fn start(&mut self) {
-        self.server = Some(NatsServer::start(&self.options).await.unwrap());
+        self.try_start().await.unwrap();
+    }
+
+    /// The same, where somebody else may have one of its ports.
+    pub(super) async fn try_start(&mut self) -> Result<(), DevError> {
+        let server = NatsServer::start(&self.options).await?;
+        self.options.port = Some(server.port());
+        self.server = Some(server);
+        Ok(())
     }
 
     /// SIGKILL: nothing is finished. Its store is as it was at that moment.
@@ -136,6 +159,12 @@ impl TestNats {
         self.stop().await;
         damage(&self.store());
         self.start().await;
+    }
+
+    /// All that it has logged, since its first start.
+    pub(crate) fn log(&self) -> String {
+        let log = fs::read(self.options.folder.join("server.log")).unwrap();
+        String::from_utf8_lossy(&log).into_owned()
     }
 
     /// The folder of its store.

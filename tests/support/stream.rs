@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use async_nats::jetstream::{self, stream::Stream};
+use async_nats::ServerAddr;
+use async_nats::jetstream;
+use async_nats::jetstream::message::StreamMessage;
+use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
 use futures::StreamExt as _;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -44,7 +47,8 @@ pub(crate) async fn log_after(database: &str, from: Cursor) -> Vec<Recorded> {
 }
 
 async fn stream_of(nats: &str) -> Stream {
-    let context = jetstream::new(async_nats::connect(nats).await.unwrap());
+    let servers: Vec<ServerAddr> = nats.split(',').map(|url| url.parse().unwrap()).collect();
+    let context = jetstream::new(async_nats::connect(servers).await.unwrap());
     // It may just be being made.
     eventually("the stream to be there", async || context.get_stream(STREAM).await.ok()).await
 }
@@ -57,12 +61,22 @@ pub(crate) struct InStream {
     pub(crate) record: Arc<str>,
 }
 
+/// None where the stream has none; asked again where there is no such answer, as of a leader that has just been chosen.
+async fn message_at(stream: &Stream, sequence: u64) -> Option<StreamMessage> {
+    eventually("an answer about a message", async || match stream.get_raw_message(sequence).await {
+        Ok(message) => Some(Some(message)),
+        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Some(None),
+        Err(_) => None,
+    })
+    .await
+}
+
 /// The messages of a NATS server's stream, in the order of their sequences; what is missing is left out.
 pub(crate) async fn stream_messages(nats: &str) -> Vec<InStream> {
     let stream = stream_of(nats).await;
     let state = &stream.cached_info().state;
-    let messages = futures::stream::iter(1..=state.last_sequence).map(|n| stream.get_raw_message(n));
-    let messages = messages.buffered(64).filter_map(async |message| message.ok()).map(|message| {
+    let messages = futures::stream::iter(1..=state.last_sequence).map(|n| message_at(&stream, n));
+    let messages = messages.buffered(64).filter_map(std::future::ready).map(|message| {
         assert_eq!(message.headers.get("ce-position").unwrap().as_str(), message.sequence.to_string());
         let body: Body = serde_json::from_slice(&message.payload).unwrap();
         assert_eq!(message.headers.get("Nats-Msg-Id").unwrap().as_str(), body.rid);

@@ -43,6 +43,8 @@ pub(super) struct Parts {
 enum Event {
     Answer(Message),
     Link,
+    /// The stream has another leader, though our own connection may have stood all the while.
+    Elected,
     Feed(FeedEvent),
     Done(Result<Done, JoinError>),
     Check(oneshot::Sender<()>),
@@ -60,6 +62,7 @@ struct Shell {
     wire: Wire,
     jobs: Jobs,
     link: watch::Receiver<Link>,
+    elections: Subscriber,
     connections: u64,
     feed: Option<Feed>,
     /// Entries that the machine knows, from the one after its proven position on.
@@ -81,8 +84,8 @@ struct Shell {
 pub(super) async fn run(parts: Parts) {
     let Parts { log, nats, options, status, mut checks, stop } = parts;
     let wire = Wire::new(nats.client.clone(), log.ledger(), options.stream.name.clone());
-    let mut answers = match wire.answers().await {
-        Ok(answers) => answers,
+    let (mut answers, elections) = match wire.subscribe().await {
+        Ok(subscribed) => subscribed,
         Err(error) => {
             tracing::error!(%error, "the NATS client has ended: nothing is relayed");
             return;
@@ -95,6 +98,7 @@ pub(super) async fn run(parts: Parts) {
         wire,
         jobs: Jobs { log, client: nats.client, stream: options.stream },
         link: nats.link,
+        elections,
         connections: 0,
         feed: None,
         ready: VecDeque::new(),
@@ -132,6 +136,7 @@ impl Shell {
             () = stop.cancelled() => return None,
             Ok(()) = self.link.changed() => Event::Link,
             Some(message) = answers.next() => Event::Answer(message),
+            Some(_) = self.elections.next() => Event::Elected,
             event = next_of(&mut self.feed), if hungry => Event::Feed(event),
             Some(done) = self.requests.join_next() => Event::Done(done),
             Some(done) = self.holds.join_next() => Event::HoldDone(matches!(done, Ok(true))),
@@ -174,6 +179,7 @@ impl Shell {
                 self.feed_machine(Input::Failed { generation }).await;
             }
             Event::Link => self.link_changed().await,
+            Event::Elected => self.elected().await,
             Event::Feed(event) => self.log_event(event).await,
             Event::Check(done) => {
                 self.feed_machine(Input::Recheck).await;
@@ -191,6 +197,14 @@ impl Shell {
         }
         self.connections = link.connections;
         if link.up && made_anew {
+            self.feed_machine(Input::Connected).await;
+        }
+    }
+
+    /// As on a new connection: what was under way may be lost, and the new leader may have less than the old one.
+    async fn elected(&mut self) {
+        tracing::info!(position = %self.machine.proven(), "the stream has another leader: it is looked at again");
+        if self.link.borrow().up {
             self.feed_machine(Input::Connected).await;
         }
     }

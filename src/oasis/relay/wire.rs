@@ -19,6 +19,8 @@ use crate::oasis::stream::StreamName;
 
 /// The publish is refused unless this is the stream's last sequence.
 const EXPECTED_LAST_SEQUENCE: &str = "Nats-Expected-Last-Sequence";
+/// Where it is told, with the stream's name behind it.
+const LEADER_ELECTED: &str = "$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED";
 const PUBLISH: &str = "p";
 const READ: &str = "r";
 /// The status of a reply that says: nobody listens.
@@ -46,9 +48,12 @@ impl Wire {
         Self { client, ledger, stream, inbox, read_subject }
     }
 
-    /// Every answer comes in here.
-    pub(super) async fn answers(&self) -> Result<Subscriber, async_nats::SubscribeError> {
-        self.client.subscribe(format!("{}.>", self.inbox)).await
+    /// Where every answer comes in; and what a cluster says whenever the stream has another leader. Who may not listen to
+    /// that only learns of it later.
+    pub(super) async fn subscribe(&self) -> Result<(Subscriber, Subscriber), async_nats::SubscribeError> {
+        let answers = self.client.subscribe(format!("{}.>", self.inbox)).await?;
+        let elections = self.client.subscribe(format!("{LEADER_ELECTED}.{}", self.stream)).await?;
+        Ok((answers, elections))
     }
 
     /// Publishes an event, expecting the one before it to be the stream's last.

@@ -159,6 +159,8 @@ impl Machine {
             Input::Tick => self.tick(now, &mut out),
             Input::Connected => {
                 self.scrub_again(now);
+                // What failed before failed for another reason: it is no sign of being unable now.
+                self.failures = 0;
                 self.reopen(now, &mut out);
             }
             Input::Recheck => self.reopen(now, &mut out),

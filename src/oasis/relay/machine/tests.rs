@@ -214,6 +214,24 @@ fn while_nats_is_away_the_waits_grow_up_to_their_bound() {
     assert_eq!(waits, [5, 10, 20, 40, 40, 40]);
 }
 
+/// Else whoever gave the lease back meanwhile would not ask for it until it next looks at the stream's end.
+#[test]
+fn what_failed_before_a_new_connection_no_longer_counts() {
+    let (mut machine, _) = following(&[1]);
+    machine.handle(1, Input::Led(false));
+    for _ in 0..5 {
+        let now = machine.next_tick();
+        machine.handle(now, Input::Tick);
+        let generation = machine.generation();
+        machine.handle(now, Input::OpenFailed { generation, fault: OpenFault::Unreachable });
+    }
+    let now = machine.next_tick();
+    machine.handle(now, Input::Connected);
+    let generation = machine.generation();
+    machine.handle(now, Input::Opened { generation, last: at(0), head: at(1) });
+    assert_eq!(machine.state(), State::Following);
+}
+
 #[test]
 fn refusals_without_end_are_told() {
     let (mut machine, _) = following(&[1]);

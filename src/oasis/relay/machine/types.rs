@@ -99,7 +99,7 @@ pub enum OpenFault {
 pub enum Input {
     /// Time has passed.
     Tick,
-    /// The connection to NATS is there, for the first time or anew.
+    /// The connection to NATS is there, for the first time or anew; or the stream has another leader.
     Connected,
     /// It is gone: answers under way are lost, and the server may come back with less than it had.
     Disconnected,
