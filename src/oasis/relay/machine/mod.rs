@@ -20,18 +20,20 @@
 mod behind;
 mod following;
 mod opening;
+mod phase;
 mod reading;
 mod scrub;
 #[cfg(test)]
 mod tests;
 mod types;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use uuid::Uuid;
 
 use crate::domain::position::Position;
 use crate::oasis::published::Found;
+use phase::{Following, Foreign, Look, Phase, Proven, Reading};
 use scrub::Scrub;
 pub use types::{Answer, Generation, Input, Known, Limits, Millis, OpenFault, Output, Seen, State};
 
@@ -58,76 +60,6 @@ pub struct Machine {
     /// The last generation in which stream and log were compared to the end.
     compared: Option<Generation>,
     scrub: Scrub,
-}
-
-/// The last position of which the stream is known to hold this ledger's events, all of them up to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Proven {
-    position: Position,
-    /// None where the position is taken on trust: it lies further back than any relay has had in flight.
-    id: Option<Uuid>,
-}
-
-/// How far back the next look at the stream goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Look {
-    /// From some way before the stream's end: nothing was proven yet.
-    Start,
-    /// As far before what was proven: the stream may have lost its end, and others have filled it.
-    Back,
-    /// From the last proven position.
-    Further,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Phase {
-    Waiting { until: Millis },
-    Opening { deadline: Millis },
-    Reading(Reading),
-    Following(Following),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Reading {
-    /// The stream's last sequence, and the log's head as it was after that was read.
-    last: Position,
-    head: Position,
-    /// The next sequence to compare: the one after `proven`, or `proven` itself.
-    cursor: Position,
-    /// The next sequence to ask for.
-    ask: Position,
-    /// What has come and was not compared yet.
-    found: BTreeMap<Position, Found>,
-    /// Whether the log was asked about the message at `cursor`, or behind a foreign one.
-    log_asked: bool,
-    deadline: Millis,
-    /// What is read first, before anything is compared.
-    suspect: Option<Position>,
-    /// A message that is not the ledger's was found: what stands behind it is looked at before the relay stops there.
-    foreign: Option<Foreign>,
-}
-
-/// The look behind a foreign message, from the stream's end back to the last event of the ledger: if the log has that one,
-/// it has lost nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Foreign {
-    /// The first foreign message.
-    sequence: Position,
-    /// Which message is read now.
-    looks_at: Position,
-    /// How many more may be.
-    left: u64,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Following {
-    /// The last position that was published; `proven` if nothing is in flight.
-    sent: Position,
-    sent_bytes: usize,
-    /// Acknowledged ahead of their turn.
-    acked: BTreeSet<Position>,
-    deadline: Millis,
-    recheck_at: Millis,
 }
 
 impl Machine {
