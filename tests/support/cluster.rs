@@ -138,7 +138,9 @@ impl TestCluster {
 
     /// Waits until all servers have the whole stream.
     pub(crate) async fn in_step(&self) {
-        assert!(self.is_in_step_within(PATIENCE).await, "not every server has the stream");
+        let is_in_step = self.is_in_step_within(PATIENCE).await;
+        let told = if is_in_step { None } else { self.stream_info().await };
+        assert!(is_in_step, "not every server has the stream: {}", told.unwrap_or_default()["cluster"]);
     }
 
     /// The same, for so long at most; tells whether they have.
