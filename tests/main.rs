@@ -13,6 +13,7 @@ mod dev_crash;
 mod dev_servers;
 mod docs;
 mod domain;
+mod failover;
 mod faults;
 mod http;
 mod identity;

@@ -2,22 +2,22 @@
 //! answer, the log, the read table and the stream have to fit together.
 
 mod backends;
-mod callers;
-mod checker;
+pub(crate) mod callers;
+pub(crate) mod checker;
 mod clock;
 mod disk;
 mod flood;
 mod folded;
 mod halves;
-mod history;
+pub(crate) mod history;
 mod limit;
-mod objection;
+pub(crate) mod objection;
 mod objects;
 mod order;
 mod perfect;
 mod requests;
-mod rounds;
-mod stage;
+pub(crate) mod rounds;
+pub(crate) mod stage;
 mod store;
 mod strikes;
 mod table;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use sqlx::Row as _;
+use sqlx::{Connection as _, PgConnection, Row as _};
 use vtid_ledger::domain::cursor::Cursor;
 
 use super::callers::Callers;
@@ -83,7 +83,7 @@ impl Round {
         let scene = Arc::clone(&callers.scene);
         let history = callers.stop().await;
         stage.whole_since(Instant::now(), &scene).await;
-        let mut evidence = gather(&stage).await;
+        let mut evidence = gather(&stage.database_url(), &stage.nats.url()).await;
         evidence.history = history;
         let found = objections(&evidence);
         let acknowledged = evidence.history.iter().filter(|call| call.acknowledged().is_some()).count();
@@ -125,9 +125,9 @@ impl Round {
 }
 
 /// Log, table and stream, once they stand still.
-async fn gather(stage: &Stage) -> Evidence {
-    let log = log_after(&stage.database_url(), Cursor::Start).await;
-    let messages = stream_messages(&stage.nats.url()).await.into_iter();
+pub(crate) async fn gather(database: &str, nats: &str) -> Evidence {
+    let log = log_after(database, Cursor::Start).await;
+    let messages = stream_messages(nats).await.into_iter();
     let stream = messages.map(|m| Message { sequence: m.sequence, position: m.position, record: m.record });
     let sql = r#"select t.vtid, t.version, t.position, jsonb_build_object(
             'id', t.id, 'vtid', t.vtid, 'task_family', t.task_family, 'task_type', t.task_type,
@@ -136,7 +136,8 @@ async fn gather(stage: &Stage) -> Evidence {
             'created_at', to_char(t.created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
             'updated_at', to_char(t.updated_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
         )::text as shown from "VtidLedger" t"#;
-    let rows = sqlx::query(sql).fetch_all(&mut stage.owner().await).await.unwrap();
+    let mut owner = PgConnection::connect(database).await.unwrap();
+    let rows = sqlx::query(sql).fetch_all(&mut owner).await.unwrap();
     let count = |row: &sqlx::postgres::PgRow, name: &str| u64::try_from(row.get::<i64, _>(name)).unwrap();
     let table = rows.iter().map(|row| {
         let shown = serde_json::from_str(row.get("shown")).unwrap();
