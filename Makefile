@@ -3,13 +3,16 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test simulate mutate faults fuzz fuzz-requests lint fmt bench bench-full deps test-deps bench-deps bench-peers-deps
+.PHONY: help run test simulate mutate faults failover fuzz fuzz-requests lint fmt bench bench-full deps test-deps bench-deps bench-peers-deps
 
 # For `make simulate`
 SEEDS ?= 1000000
 
 # For `make faults`
 FAULTS_ROUNDS ?= 60
+
+# For `make failover`
+FAILOVER_ROUNDS ?= 10
 
 # For `make fuzz`
 CASES ?= 10000
@@ -25,6 +28,7 @@ help:
 	@echo "make simulate   run the protocol machines together, SEEDS=$(SEEDS) times, each with its own faults"
 	@echo "make mutate     break the protocol machines one way after the other, in a copy, and have the simulation find it"
 	@echo "make faults     strike the program and its servers under load, FAULTS_ROUNDS=$(FAULTS_ROUNDS) rounds of one or two faults each"
+	@echo "make failover   replace PostgreSQL's primary by its standby under load, FAILOVER_ROUNDS=$(FAILOVER_ROUNDS) times"
 	@echo "make fuzz       have Schemathesis call the service from its own document, CASES=$(CASES) times at least"
 	@echo "make fuzz-requests  send right, odd and changed requests to the program and its parsers, REQUESTS=$(REQUESTS) of each kind"
 	@echo "make lint       check format and lints"
@@ -55,6 +59,9 @@ mutate:
 # FAULTS_REPORT=path. As root it also fills a disk, which it mounts.
 faults: deps test-deps
 	FAULTS_ROUNDS=$(FAULTS_ROUNDS) cargo test --test client faults::all_of_them -- --ignored --nocapture
+
+failover: deps test-deps
+	FAILOVER_ROUNDS=$(FAILOVER_ROUNDS) cargo test --test client failover:: -- --include-ignored --nocapture --test-threads 1
 
 # The same calls again: SCHEMATHESIS_SEED=n, as it printed.
 fuzz: deps test-deps

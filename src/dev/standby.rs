@@ -43,7 +43,9 @@ fn copy(options: &PostgresOptions, slot: Option<&str>, url: &str, password: &str
     let user = ServerUser::choose(&data)?;
     let made = folder::make(&options.folder, user.as_ref())?;
     folder::write_private(&made.join("password"), &format!("{password}\n"), user.as_ref())?;
+    // Empty, and its owner's: who runs the servers can't make it in our folder.
     let place = made.join("data");
+    folder::make_private(&place, user.as_ref())?;
     let mut arguments: Vec<&OsStr> = vec!["-D".as_ref(), place.as_os_str(), "-d".as_ref(), url.as_ref()];
     arguments.extend(["-X", "stream", "-c", "fast"].map(OsStr::new));
     if let Some(slot) = slot {
@@ -55,7 +57,9 @@ fn copy(options: &PostgresOptions, slot: Option<&str>, url: &str, password: &str
 /// Runs one of PostgreSQL's programs to its end, as the servers' user. None has a guard: they end by themselves.
 fn run(options: &PostgresOptions, program: &'static str, arguments: &[&OsStr]) -> Result<(), DevError> {
     let binaries = PostgresBinaries::find(options.binaries.as_deref())?;
-    let path: PathBuf = binaries.postgres.parent().unwrap_or(Path::new("/")).join(program);
+    // What stands on PATH may be a link to `postgres` alone, with the others beside what it leads to.
+    let postgres = binaries.postgres.canonicalize().map_err(DevError::io("find", &binaries.postgres))?;
+    let path: PathBuf = postgres.parent().unwrap_or(Path::new("/")).join(program);
     let data = options.folder.join("data");
     let mut command = Command::new(&path);
     command.args(arguments).current_dir("/").process_group(0).env("LC_ALL", "C");

@@ -60,17 +60,21 @@ impl Operations {
     }
 
     /// Takes the connection out: whoever does not put it back has given it up, and what it did is unknown. One to a server
-    /// that is not the primary any more is given up here; nothing is under way on it.
+    /// that is not the primary any more counts as broken, so that a new one is looked at as such: behind it may be a ledger
+    /// that lost history.
     async fn take_connection(&mut self) -> Result<PgConnection, sqlx::Error> {
-        match std::mem::replace(&mut self.state, State::Disconnected) {
-            State::Connected(connection) if self.timeline >= self.database.timeline() => {
+        let connection = match std::mem::replace(&mut self.state, State::Disconnected) {
+            State::Connected(connection) => connection,
+            State::InTurn(turn) => turn.end().await?,
+            State::Disconnected => {
+                let (connection, timeline) = self.database.connect().await?;
+                self.timeline = timeline;
                 return Ok(connection);
             }
-            State::InTurn(turn) => return turn.end().await,
-            State::Connected(_) | State::Disconnected => {}
+        };
+        if self.timeline < self.database.timeline() {
+            return Err(sqlx::Error::Io(std::io::Error::other("another server has become the primary")));
         }
-        let (connection, timeline) = self.database.connect().await?;
-        self.timeline = timeline;
         Ok(connection)
     }
 

@@ -21,7 +21,9 @@ async fn commands_find_the_primary_among_several() {
         owner.replace(&format!(":{port}/"), &format!(":{},127.0.0.1:{port}/", stage.pair.nodes[old].port()));
     let told = run_program(&both, &stage.nats.url(), &["migrate"]).await.succeeded();
     assert!(told.contains("up to date"), "{told}");
-    let told = run_program(&stage.pair.service_url(), &stage.nats.url(), &["projection", "rebuild"]).await;
+    let told =
+        run_program(&stage.pair.service_url(), &stage.nats.url(), &["projection", "rebuild", "vtid_ledger"])
+            .await;
     told.succeeded();
 }
 
