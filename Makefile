@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test simulate mutate faults cluster fuzz fuzz-requests lint fmt bench bench-full deps test-deps bench-deps bench-peers-deps
+.PHONY: help run test simulate mutate faults cluster failover fuzz fuzz-requests lint fmt bench bench-full deps test-deps bench-deps bench-peers-deps
 
 # For `make simulate`
 SEEDS ?= 1000000
@@ -13,6 +13,9 @@ FAULTS_ROUNDS ?= 60
 
 # For `make cluster`
 CLUSTER_ROUNDS ?= 40
+
+# For `make failover`
+FAILOVER_ROUNDS ?= 10
 
 # For `make fuzz`
 CASES ?= 10000
@@ -29,6 +32,7 @@ help:
 	@echo "make mutate     break the protocol machines one way after the other, in a copy, and have the simulation find it"
 	@echo "make faults     strike the program and its servers under load, FAULTS_ROUNDS=$(FAULTS_ROUNDS) rounds of one or two faults each"
 	@echo "make cluster    strike a NATS cluster of three servers under load, at last CLUSTER_ROUNDS=$(CLUSTER_ROUNDS) times in a row"
+	@echo "make failover   replace PostgreSQL's primary by its standby under load, FAILOVER_ROUNDS=$(FAILOVER_ROUNDS) times"
 	@echo "make fuzz       have Schemathesis call the service from its own document, CASES=$(CASES) times at least"
 	@echo "make fuzz-requests  send right, odd and changed requests to the program and its parsers, REQUESTS=$(REQUESTS) of each kind"
 	@echo "make lint       check format and lints"
@@ -64,6 +68,9 @@ faults: deps test-deps
 # The same changes of leader again: CLUSTER_SEED=n, as it printed. Another nats-server than the oldest: VTID_NATS_SERVER=path.
 cluster: deps test-deps
 	CLUSTER_ROUNDS=$(CLUSTER_ROUNDS) cargo test --test client cluster:: -- --include-ignored --nocapture
+
+failover: deps test-deps
+	FAILOVER_ROUNDS=$(FAILOVER_ROUNDS) cargo test --test client failover:: -- --include-ignored --nocapture --test-threads 1
 
 # The same calls again: SCHEMATHESIS_SEED=n, as it printed.
 fuzz: deps test-deps

@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -21,12 +20,14 @@ use crate::http::ready::Readiness;
 use crate::http::{Api, App as HttpApp, HttpLimits, MalformedOrigin, serve};
 use crate::leases::{Held, Leases, Role};
 use crate::log::connect::pool;
-use crate::log::{listen, notify};
+use crate::log::servers::Servers;
+use crate::log::{EventLog, listen, notify};
 use crate::oasis::connect::{NatsArgs, NatsSettingError};
 use crate::oasis::relay::machine::Limits;
 use crate::oasis::relay::{self, Comparer, RelayHandle, RelayOptions, RelayStatus};
 use crate::oasis::stream::StreamArgs;
 use crate::projections::connections::ReadConnections;
+use crate::projections::elsewhere::ReadServers;
 use crate::projections::memory::TaskMemory;
 use crate::projections::projector::Projector;
 use crate::projections::read::Reader;
@@ -114,8 +115,8 @@ impl App {
     /// # Errors
     /// [`StartError`], naming what stands in the way.
     pub async fn start(options: AppOptions, clock: Clock) -> Result<Self, StartError> {
-        let Ground { origins, nats, database, listener, address, scraped, followers, log, process } =
-            Ground::reach(&options).await?;
+        let ground = Ground::reach(&options).await?;
+        let Ground { database, log, process, elsewhere, .. } = ground;
         let AppOptions { stream, auth, tuning, .. } = options;
         let (metrics, traces) = (Arc::new(Metrics::default()), Traces::from_environment()?);
         let readers = ReadConnections::new(database.clone(), tuning.read_connections);
@@ -123,7 +124,7 @@ impl App {
         let leases = Leases::new(process, &database);
         let [(keep_projecting, projects), (keep_relaying, relays)] = Role::ALL.map(|role| leases.role(role));
         let relay_options = relay_options(stream, relays.clone(), &metrics, &traces);
-        let relay = relay::spawn(log.clone(), nats, relay_options, stop_followers.clone());
+        let relay = relay::spawn(log.clone(), ground.nats, relay_options, stop_followers.clone());
         let writer_options = writer_options(&tuning, database.clone(), relay.comparer(), &metrics);
         let (projector, projected) = Projector::new(log.clone(), &database);
         let projector = projector.by_lease(projects.clone());
@@ -131,7 +132,6 @@ impl App {
         let (handle, writer_status, writer) =
             writer::spawn(writer_options, clock.clone(), log.clone(), stop_writer.clone());
         let (auth, keeping_keys) = Auth::start(auth, clock.clone(), stop_http.clone())?;
-        let auth = Arc::new(auth);
         let memory = tuning.read_memory().map(|limits| TaskMemory::new(log.clone(), limits));
         let watched = Watched {
             pool: pool(database.clone(), 1),
@@ -142,36 +142,38 @@ impl App {
             relay: relay.status(),
             process,
             unreadable: memory.as_ref().map(TaskMemory::unreadable),
+            elsewhere: elsewhere.as_ref().map(ReadServers::trouble),
             leases: [projects, relays],
         };
         let (told, readiness) = watch::channel(Readiness::starting());
-        let sources = Sources::new(&metrics, &readiness, relay.status(), &readers, &followers);
-        let scraping = scraped.map(|at| sources.serve(at, database.clone(), &stop_followers));
+        let sources = Sources::new(&metrics, &readiness, relay.status(), &readers, &ground.followers);
+        let scraping = ground.scraped.map(|at| sources.serve(at, database.clone(), &stop_followers));
         let mut followers = vec![
             keep_projecting.start(projected.clone(), ProjectorStatus::is_able, stop_followers.clone()),
             keep_relaying.start(relay.status(), RelayStatus::is_able, stop_followers.clone()),
             tokio::spawn(projector.run(stop_followers.clone())),
-            tokio::spawn(listen::listen(log.clone(), followers, leases.freed(), stop_followers.clone())),
-            tokio::spawn(notify::notify(log, database, stop_followers.clone())),
             tokio::spawn(watch_over(watched, told, stop_http.clone())),
         ];
+        let looking = |them: ReadServers| tokio::spawn(them.watch(log.clone(), stop_followers.clone()));
+        followers.extend(elsewhere.clone().map(looking));
+        followers.extend(hearing(&log, &database, &leases, &stop_followers));
         followers.extend(memory.clone().map(|memory| tokio::spawn(memory.follow(stop_followers.clone()))));
         followers.extend(keeping_keys.into_iter().chain(scraping.into_iter().flatten()));
-        let reader = Reader::new(readers, projected, &handle).hurrying(demand).with_memory(memory);
+        let reader = Reader::new(readers, projected, &handle).hurrying(demand);
         let api = Api {
             writer: handle,
-            reader,
+            reader: reader.with_memory(memory).with_elsewhere(elsewhere),
             clock,
             readiness: readiness.clone(),
-            auth,
+            auth: Arc::new(auth),
             limits: http_limits(&tuning),
-            origins,
+            origins: ground.origins,
             metrics: metrics.requests.clone(),
             traces: traces.clone(),
         };
-        let http = tokio::spawn(serve(listener, HttpApp::new(api), stop_http.clone()));
+        let http = tokio::spawn(serve(ground.listener, HttpApp::new(api), stop_http.clone()));
         Ok(Self {
-            address,
+            address: ground.address,
             readiness,
             stop_http,
             stop_writer,
@@ -226,9 +228,24 @@ fn relay_options(stream: StreamArgs, lease: Held, metrics: &Metrics, traces: &Tr
     RelayOptions { stream, limits: Limits::default(), lease, metrics, traces }
 }
 
+/// Hears of other processes, tells them, and keeps looking which server is the primary.
+fn hearing(
+    log: &EventLog,
+    database: &Servers,
+    leases: &Leases,
+    stop: &CancellationToken,
+) -> [JoinHandle<()>; 3] {
+    let (log, database) = (|| log.clone(), || database.clone());
+    [
+        tokio::spawn(listen::listen(log(), database(), leases.freed(), stop.clone())),
+        tokio::spawn(notify::notify(log(), database(), stop.clone())),
+        tokio::spawn(database().keep_lookout(stop.clone())),
+    ]
+}
+
 fn writer_options(
     tuning: &TuningArgs,
-    database: PgConnectOptions,
+    database: Servers,
     comparer: Comparer,
     metrics: &Metrics,
 ) -> WriterOptions {

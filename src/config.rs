@@ -71,6 +71,10 @@ impl ListenArgs {
 /// What may stay as it is.
 #[derive(Debug, Clone, Args)]
 pub struct TuningArgs {
+    /// PostgreSQL's address for GET and list, of standbys say: what they can't show yet is read from the primary
+    /// [default: everything is read from the primary]
+    #[arg(long, env = "DATABASE_READ_URL", hide_env_values = true, value_name = "URL")]
+    pub database_read_url: Option<String>,
     /// Connections to PostgreSQL for reads (the writer, the projector and LISTEN have one each besides)
     #[arg(long, env = "READ_CONNECTIONS", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub read_connections: u32,
@@ -112,6 +116,12 @@ pub struct TuningArgs {
 }
 
 impl TuningArgs {
+    /// Where reads may go besides the primary.
+    #[must_use]
+    pub fn read_url(&self) -> Option<&str> {
+        self.database_read_url.as_deref().filter(|url| !url.trim().is_empty())
+    }
+
     /// The writer's deadline.
     #[must_use]
     pub fn write_deadline(&self) -> Duration {

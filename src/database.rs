@@ -1,13 +1,13 @@
 //! The database that a process is given: whether it can be used, and bringing its schema up to date.
 
-use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 
 use crate::log::connect;
+use crate::log::hosts::Wanted;
 use crate::log::schema::{self, SchemaError};
+use crate::log::servers::Servers;
 use crate::projections::tasks::{self, ProjectionError};
 
 /// How long a database that does not answer is waited for at start.
@@ -23,6 +23,9 @@ pub enum DatabaseError {
     /// The address is not one.
     #[error("DATABASE_URL can't be used: {0}")]
     Url(sqlx::Error),
+    /// The reads' address is none.
+    #[error("DATABASE_READ_URL can't be used: {0}")]
+    ReadUrl(sqlx::Error),
     /// It did not answer.
     #[error("the database can't be reached: {0}")]
     Away(#[from] sqlx::Error),
@@ -56,8 +59,16 @@ pub enum DatabaseError {
 ///
 /// # Errors
 /// [`DatabaseError::Url`].
-pub fn options(url: &str, application: &str) -> Result<PgConnectOptions, DatabaseError> {
+pub fn options(url: &str, application: &str) -> Result<Servers, DatabaseError> {
     connect::options(url, application).map_err(DatabaseError::Url)
+}
+
+/// How to reach the servers of `url` for reads.
+///
+/// # Errors
+/// [`DatabaseError::ReadUrl`].
+pub fn read_options(url: &str, application: &str) -> Result<Servers, DatabaseError> {
+    connect::read_options(url, application).map_err(DatabaseError::ReadUrl)
 }
 
 /// Applies the migrations and the projections' SQL.
@@ -76,8 +87,8 @@ pub async fn migrate(url: &str) -> Result<(), DatabaseError> {
 ///
 /// # Errors
 /// [`DatabaseError`], naming what is wrong.
-pub async fn check(url: &str, options: &PgConnectOptions) -> Result<(), DatabaseError> {
-    let mut connection = reach(options).await?;
+pub async fn check(url: &str, servers: &Servers) -> Result<(), DatabaseError> {
+    let mut connection = reach(servers).await?;
     check_settings(url).await?;
     check_login(&mut connection).await?;
     schema::check(&mut connection).await?;
@@ -86,10 +97,11 @@ pub async fn check(url: &str, options: &PgConnectOptions) -> Result<(), Database
     Ok(())
 }
 
-async fn reach(options: &PgConnectOptions) -> Result<PgConnection, DatabaseError> {
+async fn reach(servers: &Servers) -> Result<PgConnection, DatabaseError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        match connect::connect(options).await {
+        servers.look_around().await;
+        match connect::connect(servers).await {
             Ok(connection) => return Ok(connection),
             // It answered: no use in asking again.
             Err(error @ sqlx::Error::Database(_)) if !is_starting(&error) => return Err(error.into()),
@@ -106,7 +118,8 @@ fn is_starting(error: &sqlx::Error) -> bool {
 
 /// Looks at what the server does by itself, without this service's own session settings.
 async fn check_settings(url: &str) -> Result<(), DatabaseError> {
-    let plain = PgConnectOptions::from_str(url).map_err(DatabaseError::Url)?;
+    let plain = Servers::parse(url, Wanted::Primary).map_err(DatabaseError::Url)?;
+    plain.look_around().await;
     let mut plain = connect::connect(&plain).await?;
     let (fsync, synchronous_commit, encoding, version): (String, String, String, String) = sqlx::query_as(
         "select current_setting('fsync'), current_setting('synchronous_commit'),

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -11,6 +10,7 @@ use crate::clock::Clock;
 use crate::domain::position::Position;
 use crate::http::ready::{FollowerProgress, Obstacle, Readiness};
 use crate::leases::{Held, LeaseStatus, ProcessId};
+use crate::log::pool::Pool;
 use crate::log::probe::{Probe, probe};
 use crate::oasis::relay::RelayStatus;
 use crate::projections::memory::Unreadable;
@@ -25,7 +25,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Whom to look at.
 pub struct Watched {
     /// For looking at the log.
-    pub pool: PgPool,
+    pub pool: Pool,
     /// The time of day.
     pub clock: Clock,
     /// The keys that tokens are checked with, if any are fetched.
@@ -40,6 +40,8 @@ pub struct Watched {
     pub process: ProcessId,
     /// What the memory of states can't read of the log, where there is one.
     pub unreadable: Option<watch::Receiver<Option<Unreadable>>>,
+    /// What is wrong with the servers that reads may go to besides the primary, where there are any.
+    pub elsewhere: Option<watch::Receiver<Option<String>>>,
     /// The projector's lease and the relay's.
     pub leases: [Held; 2],
 }
@@ -102,6 +104,9 @@ impl Watched {
         let hold = hold.map(|hold| format!("ledger_behind: {}; writes are on hold", hold.reason));
         let told = |(name, error): (&str, Option<String>)| error.map(|error| format!("{name}: {error}"));
         let degraded = names.into_iter().zip(errors).filter_map(told).chain(hold);
+        let elsewhere = self.elsewhere.as_ref().and_then(|told| told.borrow().clone());
+        let elsewhere = elsewhere.map(|why| format!("standby: {why}; reads go to the primary"));
+        let degraded = degraded.chain(elsewhere);
         let degraded = degraded.chain(self.keys.as_ref().and_then(jwks::Watch::trouble)).collect();
         Readiness { process: Some(self.process), obstacle, head, held: is_held, followers, degraded }
     }

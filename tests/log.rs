@@ -226,7 +226,7 @@ async fn a_notification_wakes_the_followers_of_other_processes() {
     let stop = tokio_util::sync::CancellationToken::new();
     let listening = tokio::spawn(vtid_ledger::log::listen::listen(
         elsewhere.clone(),
-        ledger.pool(),
+        ledger.writer_options().database,
         tokio::sync::watch::Sender::default(),
         stop.clone(),
     ));

@@ -15,6 +15,7 @@ mod dev_crash;
 mod dev_servers;
 mod docs;
 mod domain;
+mod failover;
 mod faults;
 mod http;
 mod identity;

@@ -2,8 +2,6 @@
 
 use std::net::SocketAddr;
 
-use sqlx::PgPool;
-use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 
 use super::{AppOptions, StartError};
@@ -12,25 +10,30 @@ use crate::database::{self, DatabaseError};
 use crate::http::WebOrigin;
 use crate::leases::ProcessId;
 use crate::log::connect::pool;
+use crate::log::pool::Pool;
+use crate::log::servers::Servers;
 use crate::log::{EventLog, schema};
 use crate::oasis::connect::Nats;
+use crate::projections::elsewhere::ReadServers;
 
 /// Records kept in memory for the followers.
 const TAIL_BYTES: usize = 32 << 20;
-/// Connections of the projector's, relay's and memory's reads, and of LISTEN.
-const FOLLOWER_CONNECTIONS: u32 = 5;
+/// Connections of the projector's, relay's and memory's reads.
+const FOLLOWER_CONNECTIONS: u32 = 4;
 
 /// What has to be there before any part starts.
 pub(super) struct Ground {
     pub(super) origins: Vec<WebOrigin>,
     pub(super) nats: Nats,
-    pub(super) database: PgConnectOptions,
+    pub(super) database: Servers,
+    /// Where reads may go, if they may go elsewhere.
+    pub(super) elsewhere: Option<ReadServers>,
     pub(super) listener: TcpListener,
     pub(super) address: SocketAddr,
     /// Where metrics are served, if they are.
     pub(super) scraped: Option<(TcpListener, SocketAddr)>,
-    /// The followers' own connections, so that a flood of reads can't starve them. One of them is LISTEN's.
-    pub(super) followers: PgPool,
+    /// The followers' own connections, so that a flood of reads can't starve them.
+    pub(super) followers: Pool,
     pub(super) log: EventLog,
     pub(super) process: ProcessId,
 }
@@ -41,6 +44,9 @@ impl Ground {
         let origins = tuning.origins()?;
         let nats = Nats::connect(nats, "vtid-ledger").await?;
         let database = database::options(database_url, "vtid-ledger")?;
+        let readers = tuning.read_url().map(|url| database::read_options(url, "vtid-ledger reads"));
+        let elsewhere =
+            readers.transpose()?.map(|servers| ReadServers::new(servers, tuning.read_connections));
         database::check(database_url, &database).await?;
         let (listener, address) = bind("--listen", *listen).await?;
         let scraped = bind_metrics(tuning).await?;
@@ -49,7 +55,7 @@ impl Ground {
         let process = ProcessId::random();
         tracing::info!(ledger = %ledger.0, %process, %address, "starting");
         let log = EventLog::new(followers.clone(), ledger, TAIL_BYTES);
-        Ok(Self { origins, nats, database, listener, address, scraped, followers, log, process })
+        Ok(Self { origins, nats, database, elsewhere, listener, address, scraped, followers, log, process })
     }
 }
 

@@ -73,6 +73,16 @@ pub enum DevError {
         /// What it printed.
         output: String,
     },
+    /// One of PostgreSQL's programs failed.
+    #[error("{program} failed for {}:\n{output}", folder.display())]
+    Program {
+        /// Which.
+        program: &'static str,
+        /// The server's folder.
+        folder: PathBuf,
+        /// What it printed.
+        output: String,
+    },
     /// The server ended by itself while it was being started.
     #[error("{server} ended while starting; the end of its log {}:\n{tail}", log.display())]
     Exited {

@@ -21,6 +21,7 @@ mod port;
 mod postgres;
 mod servers;
 mod service_login;
+mod standby;
 mod user;
 
 pub use binaries::{NATS_VARIABLE, POSTGRES_VARIABLE};

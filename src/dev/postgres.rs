@@ -42,6 +42,8 @@ pub struct PostgresOptions {
     pub guard: PathBuf,
     /// The folder of `initdb` and `postgres`; `None` searches for it.
     pub binaries: Option<PathBuf>,
+    /// Any free one unless told.
+    pub port: Option<u16>,
     /// 100 unless told.
     pub max_connections: u16,
     /// `Durable` unless told.
@@ -59,6 +61,7 @@ impl PostgresOptions {
             folder: folder.into(),
             guard: guard.into(),
             binaries: None,
+            port: None,
             max_connections: 100,
             durability: Durability::Durable,
             settings: Vec::new(),
@@ -95,7 +98,7 @@ impl PostgresServer {
     }
 
     async fn start_once(options: PostgresOptions) -> Result<Self, DevError> {
-        let port = port::free()?;
+        let port = options.port.map_or_else(port::free, Ok)?;
         let (guarded, password) = tokio::task::spawn_blocking(move || spawn(&options, port)).await??;
         // The password is this cluster's own, so nobody else's server on this port can pass for it.
         let answers = || async {
@@ -124,6 +127,11 @@ impl PostgresServer {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The owner's.
+    pub(super) fn password(&self) -> &str {
+        &self.password
     }
 
     /// The postmaster's process id.

@@ -10,12 +10,13 @@ pub mod table;
 use std::fmt;
 use std::sync::Arc;
 
-use sqlx::postgres::PgConnectOptions;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use crate::log::servers::Servers;
 
 use table::Standing;
 
@@ -117,7 +118,7 @@ impl Held {
 /// The leases of one process.
 pub struct Leases {
     process: ProcessId,
-    database: PgConnectOptions,
+    database: Servers,
     /// Changes whenever a lease was given back somewhere.
     freed: watch::Sender<u64>,
     /// How many this process holds.
@@ -132,8 +133,8 @@ pub struct Keeper {
 impl Leases {
     /// Of `process`; each makes a connection of its own by `database`.
     #[must_use]
-    pub fn new(process: ProcessId, database: &PgConnectOptions) -> Self {
-        let database = database.clone().options([
+    pub fn new(process: ProcessId, database: &Servers) -> Self {
+        let database = database.options([
             // A lease that a standby has not heard of, and that a failover loses, costs work done twice.
             ("synchronous_commit", "local"),
             // Rather an answer that says nothing than one that comes when the lease has run out.

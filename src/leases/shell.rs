@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use sqlx::PgConnection;
-use sqlx::postgres::PgConnectOptions;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -13,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::machine::{Attempt, Input, Limits, Machine, Millis, Output};
 use super::table::{Standing, give_back, keep};
 use super::{LeaseStatus, ProcessId, Role};
-use crate::log::connect::connect;
+use crate::log::servers::{Kept, Servers};
 
 /// So many failures in a row are told.
 const TROUBLE_AFTER: u32 = 4;
@@ -24,7 +22,7 @@ const IDLE: Duration = Duration::from_mins(1);
 pub(super) struct Parts {
     pub(super) role: Role,
     pub(super) process: ProcessId,
-    pub(super) database: PgConnectOptions,
+    pub(super) database: Servers,
     pub(super) limits: Limits,
     pub(super) freed: watch::Receiver<u64>,
     pub(super) count: Arc<watch::Sender<usize>>,
@@ -39,13 +37,13 @@ enum Reply {
 }
 
 /// A question under way, which has the connection meanwhile; one that failed is not given back.
-type UnderWay = BoxFuture<'static, (Option<PgConnection>, Reply)>;
+type UnderWay = BoxFuture<'static, (Kept, Reply)>;
 
 struct Shell {
     parts: Parts,
     machine: Machine,
     started: Instant,
-    connection: Option<PgConnection>,
+    connection: Kept,
     under_way: Option<UnderWay>,
     standing: Option<Standing>,
     failures: u32,
@@ -66,7 +64,7 @@ pub(super) async fn run<S>(
         parts,
         machine,
         started: Instant::now(),
-        connection: None,
+        connection: Kept::default(),
         under_way: None,
         standing: None,
         failures: 0,
@@ -96,7 +94,7 @@ pub(super) async fn run<S>(
 }
 
 /// The answer to the question under way; never, where there is none.
-async fn reply(under_way: &mut Option<UnderWay>) -> (Option<PgConnection>, Reply) {
+async fn reply(under_way: &mut Option<UnderWay>) -> (Kept, Reply) {
     match under_way {
         Some(asked) => asked.await,
         None => std::future::pending().await,
@@ -119,16 +117,13 @@ impl Shell {
     fn ask(&mut self, output: Output) {
         // Where one is under way still, it is given up, and its connection with it.
         self.under_way = None;
-        let connection = self.connection.take();
-        let (options, role, process) = (self.parts.database.clone(), self.parts.role, self.parts.process);
+        let mut kept = std::mem::take(&mut self.connection);
+        let (servers, role, process) = (self.parts.database.clone(), self.parts.role, self.parts.process);
         let lasts_ms = self.parts.limits.lasts_ms;
         self.under_way = Some(Box::pin(async move {
             let (Output::Keep { attempt } | Output::GiveBack { attempt, .. }) = output;
             let asked = async {
-                let mut connection = match connection {
-                    Some(connection) => connection,
-                    None => connect(&options).await?,
-                };
+                let mut connection = kept.take(&servers).await?;
                 let reply = match output {
                     Output::Keep { .. } => {
                         Reply::Standing(attempt, keep(&mut connection, role, process, lasts_ms).await?)
@@ -138,13 +133,14 @@ impl Shell {
                         Reply::GivenBack(attempt)
                     }
                 };
-                Ok((Some(connection), reply))
+                kept.give_back(connection);
+                Ok((kept, reply))
             };
-            asked.await.unwrap_or_else(|error| (None, Reply::Failed(attempt, error)))
+            asked.await.unwrap_or_else(|error| (Kept::default(), Reply::Failed(attempt, error)))
         }));
     }
 
-    fn answered(&mut self, connection: Option<PgConnection>, reply: Reply) -> Input {
+    fn answered(&mut self, connection: Kept, reply: Reply) -> Input {
         self.under_way = None;
         self.connection = connection;
         if let Reply::Failed(attempt, error) = reply {

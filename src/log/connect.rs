@@ -1,29 +1,30 @@
 //! Connections with the settings that the log relies on.
 
-use std::str::FromStr;
-use std::time::Duration;
+use sqlx::PgConnection;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, PgConnection, PgPool};
-
-/// How long a connection may take to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a reader waits for a free connection.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+use super::hosts::Wanted;
+use super::pool::Pool;
+use super::servers::Servers;
 
 /// How to reach the database of `url`, with this service's session settings whatever the role's defaults are:
 /// a dead client is noticed within some seconds, no statement is cut short, a commit is a durable one.
 ///
 /// # Errors
 /// The URL is not one of `PostgreSQL`. It is not repeated: it may hold a password.
-pub fn options(url: &str, application: &str) -> Result<PgConnectOptions, sqlx::Error> {
-    // The driver takes any scheme, and would then look for a server where none is meant to be.
-    let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
-    if !matches!(scheme.as_deref(), Some("postgres" | "postgresql")) {
-        let needed = "not an address such as postgres://user:password@host:5432/database";
-        return Err(sqlx::Error::Configuration(needed.into()));
-    }
-    Ok(PgConnectOptions::from_str(url)?
+pub fn options(url: &str, application: &str) -> Result<Servers, sqlx::Error> {
+    Ok(with_settings(&Servers::parse(url, Wanted::Primary)?, application))
+}
+
+/// The same for reads, which any server of `url` may answer, a standby too.
+///
+/// # Errors
+/// As [`options`].
+pub fn read_options(url: &str, application: &str) -> Result<Servers, sqlx::Error> {
+    Ok(with_settings(&Servers::parse(url, Wanted::Any)?, application))
+}
+
+fn with_settings(servers: &Servers, application: &str) -> Servers {
+    servers
         .application_name(application)
         .options([
             ("tcp_keepalives_idle", "5"),
@@ -40,23 +41,26 @@ pub fn options(url: &str, application: &str) -> Result<PgConnectOptions, sqlx::E
             ("search_path", "public"),
             ("timezone", "UTC"),
         ])
-        .disable_statement_logging())
+        .disable_statement_logging()
 }
 
 /// A pool for readers, made without connecting.
 #[must_use]
-pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
-    PgPoolOptions::new()
-        .max_connections(max_connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .max_lifetime(None)
-        .connect_lazy_with(options)
+pub fn pool(servers: Servers, max_connections: u32) -> Pool {
+    Pool::new(servers, max_connections)
 }
 
-/// One connection of its own.
+/// One connection of its own, to the primary.
 ///
 /// # Errors
 /// Whatever the driver says, or a time-out.
-pub async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
-    tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await.map_err(|_| sqlx::Error::PoolTimedOut)?
+pub async fn connect(servers: &Servers) -> Result<PgConnection, sqlx::Error> {
+    servers.connect().await.map(|(connection, _)| connection)
+}
+
+/// Whether the database refuses to write, as a standby does, or a primary that has become one: such a connection is of no
+/// use any more.
+#[must_use]
+pub fn is_read_only(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "25006")
 }

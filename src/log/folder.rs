@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sqlx::PgPool;
-
 use super::entry::{Entry, Transition};
 use super::load::load_tasks;
+use super::pool::Pool;
 use super::read::ReadError;
 use crate::domain::evolve::evolve;
 use crate::domain::position::Position;
@@ -15,7 +14,7 @@ use crate::domain::vtid::Vtid;
 
 /// Folds entries in order, each follower for itself.
 pub struct Folder {
-    pool: PgPool,
+    pool: Pool,
     states: BTreeMap<Vtid, Arc<Task>>,
     max_states: usize,
 }
@@ -23,7 +22,7 @@ pub struct Folder {
 impl Folder {
     /// Remembers up to `max_states` states between batches; others are loaded from the log.
     #[must_use]
-    pub fn new(pool: PgPool, max_states: usize) -> Self {
+    pub fn new(pool: Pool, max_states: usize) -> Self {
         Self { pool, states: BTreeMap::new(), max_states }
     }
 

@@ -10,14 +10,17 @@ pub mod folder;
 pub mod follow;
 pub mod head;
 pub mod hold;
+pub mod hosts;
 pub mod listen;
 pub mod load;
 pub mod lookup;
 pub mod notify;
+pub mod pool;
 pub mod probe;
 pub mod read;
 pub mod recovery;
 pub mod schema;
+pub mod servers;
 pub mod tail;
 pub mod transactions;
 pub mod turn;
@@ -25,7 +28,6 @@ pub mod turn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sqlx::PgPool;
 use tokio::sync::watch;
 
 use crate::domain::cursor::Cursor;
@@ -34,6 +36,7 @@ use crate::domain::record::LedgerId;
 use entry::Entry;
 use follow::Follower;
 use hold::Losses;
+use pool::Pool;
 use tail::Tail;
 
 /// The log as its readers see it: cheap to clone.
@@ -43,7 +46,7 @@ pub struct EventLog {
 }
 
 struct Shared {
-    pool: PgPool,
+    pool: Pool,
     ledger: LedgerId,
     tail: Tail,
     /// How often something was handed over or forgotten.
@@ -68,7 +71,7 @@ pub struct TailMark {
 impl EventLog {
     /// The log behind `pool`, with up to `tail_bytes` of its newest records kept in memory.
     #[must_use]
-    pub fn new(pool: PgPool, ledger: LedgerId, tail_bytes: usize) -> Self {
+    pub fn new(pool: Pool, ledger: LedgerId, tail_bytes: usize) -> Self {
         let [heard, handed_over] = std::array::from_fn(|_| watch::Sender::new(Position::ZERO));
         let (tail_changes, tail_forgotten) = Default::default();
         let tail = Tail::new(tail_bytes);
@@ -85,7 +88,7 @@ impl EventLog {
 
     /// The connections that reads go through.
     #[must_use]
-    pub fn pool(&self) -> &PgPool {
+    pub fn pool(&self) -> &Pool {
         &self.shared.pool
     }
 

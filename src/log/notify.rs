@@ -4,13 +4,11 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
-use sqlx::postgres::PgConnectOptions;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::EventLog;
-use super::connect::connect;
+use super::servers::{Kept, Servers};
 use crate::domain::position::Position;
 
 /// Between two notifications: so much later, at most, others hear of an append.
@@ -19,14 +17,14 @@ const PAUSE: Duration = Duration::from_millis(20);
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Notifies until cancelled. A notification that is lost costs a follower elsewhere its slow poll, nothing else.
-pub async fn notify(log: EventLog, options: PgConnectOptions, stop: CancellationToken) {
+pub async fn notify(log: EventLog, database: Servers, stop: CancellationToken) {
     // Whoever notifies commits a transaction; there is nothing in it that could be lost.
-    let options = options.options([("synchronous_commit", "off")]);
+    let database = database.options([("synchronous_commit", "off")]);
     let mut written = log.written();
     while !stop.is_cancelled() {
         let ended = tokio::select! {
             () = stop.cancelled() => return,
-            ended = notify_once(&mut written, &options) => ended,
+            ended = notify_once(&mut written, &database) => ended,
         };
         if let Err(error) = ended {
             tracing::warn!(%error, "NOTIFY was interrupted; the followers of other replicas poll until it is back");
@@ -38,22 +36,17 @@ pub async fn notify(log: EventLog, options: PgConnectOptions, stop: Cancellation
     }
 }
 
-async fn notify_once(
-    written: &mut watch::Receiver<Position>,
-    options: &PgConnectOptions,
-) -> Result<(), sqlx::Error> {
-    let mut connection: Option<PgConnection> = None;
+async fn notify_once(written: &mut watch::Receiver<Position>, database: &Servers) -> Result<(), sqlx::Error> {
+    let mut kept = Kept::default();
     // Ends with the log, that is, with the process.
     while written.changed().await.is_ok() {
         let position = *written.borrow_and_update();
-        let connection = match &mut connection {
-            Some(connection) => connection,
-            none => none.insert(connect(options).await?),
-        };
+        let mut connection = kept.take(database).await?;
         sqlx::query("select pg_notify('ledger_event', $1)")
             .bind(position.to_string())
-            .execute(connection)
+            .execute(&mut connection)
             .await?;
+        kept.give_back(connection);
         tokio::time::sleep(PAUSE).await;
     }
     Ok(())

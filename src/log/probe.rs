@@ -1,8 +1,9 @@
 //! How the log stands right now, for readiness.
 
-use sqlx::{PgPool, Row};
+use sqlx::Row;
 
 use super::hold::{Hold, read_hold};
+use super::pool::Pool;
 use crate::domain::position::Position;
 use crate::domain::time::Timestamp;
 
@@ -21,7 +22,7 @@ pub struct Probe {
 ///
 /// # Errors
 /// Whatever the driver says.
-pub async fn probe(pool: &PgPool, followers: &[Position]) -> Result<Probe, sqlx::Error> {
+pub async fn probe(pool: &Pool, followers: &[Position]) -> Result<Probe, sqlx::Error> {
     let mut connection = pool.acquire().await?;
     let head: Option<i64> =
         sqlx::query_scalar("select position from ledger.event order by position desc limit 1")

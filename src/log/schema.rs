@@ -1,8 +1,9 @@
 //! The schema: applied by `vtid-ledger migrate` alone, checked by whoever serves.
 
+use sqlx::PgConnection;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
-use sqlx::{PgConnection, PgPool};
 
+use super::pool::Pool;
 use crate::domain::record::LedgerId;
 
 /// Why the schema can't be used.
@@ -78,6 +79,9 @@ pub async fn check(connection: &mut PgConnection) -> Result<(), SchemaError> {
 ///
 /// # Errors
 /// Whatever the driver says.
-pub async fn ledger_id(pool: &PgPool) -> Result<LedgerId, sqlx::Error> {
-    sqlx::query_scalar("select ledger_id from ledger.identity").fetch_one(pool).await.map(LedgerId)
+pub async fn ledger_id(pool: &Pool) -> Result<LedgerId, sqlx::Error> {
+    sqlx::query_scalar("select ledger_id from ledger.identity")
+        .fetch_one(&mut *pool.acquire().await?)
+        .await
+        .map(LedgerId)
 }

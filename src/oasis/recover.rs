@@ -4,8 +4,6 @@ use std::borrow::Cow;
 
 use async_nats::Client;
 use serde::Deserialize;
-use sqlx::PgPool;
-use sqlx::postgres::PgConnectOptions;
 
 use super::comparison::{Compared, Tally};
 use super::published::Found;
@@ -17,7 +15,9 @@ use crate::domain::position::Position;
 use crate::domain::record::{LedgerId, RecordError, Recorded};
 use crate::log::connect::connect;
 use crate::log::hold::{Hold, read_hold};
+use crate::log::pool::Pool;
 use crate::log::recovery::{RecoveryError, put_back};
+use crate::log::servers::Servers;
 use crate::log::turn::Turn;
 
 /// Events put back in one transaction, at most.
@@ -28,9 +28,9 @@ const BATCH_BYTES: usize = 4 << 20;
 /// A ledger and its stream, as an operator's command reaches them.
 pub struct Site {
     /// The primary.
-    pub pool: PgPool,
+    pub pool: Pool,
     /// How to reach it, for connections of one's own.
-    pub database: PgConnectOptions,
+    pub database: Servers,
     /// Which ledger.
     pub ledger: LedgerId,
     /// NATS.

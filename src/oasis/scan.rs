@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use async_nats::Client;
-use sqlx::PgPool;
 
 use super::comparison::Compared;
 use super::published::Found;
@@ -16,6 +15,7 @@ use crate::log::entry::Entry;
 use crate::log::folder::Folder;
 use crate::log::head::read_head;
 use crate::log::lookup::{cursor_at, event_id_at};
+use crate::log::pool::Pool;
 use crate::log::read::{ReadError, read_after};
 
 /// Messages and events of a batch at most: some 64 MiB were each as large as can be.
@@ -45,7 +45,7 @@ impl From<sqlx::Error> for ScanError {
 
 /// Stream and log, side by side.
 pub struct Scan {
-    pool: PgPool,
+    pool: Pool,
     ledger: LedgerId,
     messages: Messages,
     folder: Folder,
@@ -61,7 +61,7 @@ impl Scan {
     /// [`ScanError`].
     pub async fn begin(
         stream: &StoredStream,
-        pool: PgPool,
+        pool: Pool,
         ledger: LedgerId,
         after: Position,
     ) -> Result<Self, ScanError> {
@@ -103,7 +103,7 @@ impl Scan {
 ///
 /// # Errors
 /// Whatever the driver says.
-pub async fn head(pool: &PgPool) -> Result<Cursor, sqlx::Error> {
+pub async fn head(pool: &Pool) -> Result<Cursor, sqlx::Error> {
     Ok(read_head(&mut *pool.acquire().await?).await?.cursor)
 }
 
@@ -124,7 +124,7 @@ pub async fn open_if_there(client: &Client, name: &StreamName) -> Result<Option<
 ///
 /// # Errors
 /// [`ScanError`].
-pub async fn agreed(stream: &StoredStream, pool: &PgPool, ledger: LedgerId) -> Result<Position, ScanError> {
+pub async fn agreed(stream: &StoredStream, pool: &Pool, ledger: LedgerId) -> Result<Position, ScanError> {
     let mut connection = pool.acquire().await?;
     let head = read_head(&mut connection).await?.cursor.position();
     let (mut same, mut unknown) = (0, stream.last().min(head).get());

@@ -3,13 +3,13 @@
 use std::io::Write;
 
 use clap::{Args, Subcommand};
-use sqlx::postgres::PgConnectOptions;
 
 use super::rebuild::{From, rebuild};
 use super::tasks::{NAME, ProjectionError, REVISION, progress};
 use crate::leases::Role;
 use crate::leases::table::{Standing, look};
 use crate::log::connect::connect;
+use crate::log::servers::Servers;
 use crate::progress::Progress;
 
 /// What `vtid-ledger projection` takes.
@@ -42,7 +42,7 @@ struct RebuildArgs {
 /// [`ProjectionError`].
 pub async fn run(
     args: ProjectionArgs,
-    options: &PgConnectOptions,
+    options: &Servers,
     out: &mut impl Write,
 ) -> Result<(), ProjectionError> {
     match args.command {
@@ -55,7 +55,7 @@ pub async fn run(
     }
 }
 
-async fn status(options: &PgConnectOptions, out: &mut impl Write) -> Result<(), ProjectionError> {
+async fn status(options: &Servers, out: &mut impl Write) -> Result<(), ProjectionError> {
     let mut connection = connect(options).await?;
     let known = progress(&mut connection).await?;
     let behind = known.head.get().saturating_sub(known.cursor.position().get());
@@ -77,11 +77,7 @@ async fn status(options: &PgConnectOptions, out: &mut impl Write) -> Result<(), 
     Ok(())
 }
 
-async fn show_rebuild(
-    options: &PgConnectOptions,
-    from: From,
-    out: &mut impl Write,
-) -> Result<(), ProjectionError> {
+async fn show_rebuild(options: &Servers, from: From, out: &mut impl Write) -> Result<(), ProjectionError> {
     let mut progress = Progress::new("tasks");
     let done = rebuild(options, from, |walk| {
         let total = walk.total.unwrap_or(0);

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sqlx::PgConnection;
-use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
-use crate::log::connect::connect;
+pub use crate::log::pool::PoolUse;
+use crate::log::servers::{Servers, Timeline};
 
 /// A connection that nobody has used for so long is given up: something on the way may have forgotten it.
 const IDLE_MAX: Duration = Duration::from_mins(5);
@@ -21,21 +21,10 @@ pub struct ReadConnections {
 }
 
 struct Shared {
-    options: PgConnectOptions,
+    options: Servers,
     permits: Semaphore,
     max: usize,
     idle: Mutex<Idle>,
-}
-
-/// How much of a pool of connections is in use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PoolUse {
-    /// Connections that somebody has.
-    pub used: usize,
-    /// Connections that nobody has.
-    pub idle: usize,
-    /// Connections that there may be.
-    pub max: usize,
 }
 
 /// How `PostgreSQL` plans the statements of a connection, which it parses once either way.
@@ -47,27 +36,31 @@ pub(super) enum Planning {
     EachTime,
 }
 
+/// Since when nobody has used it, and the timeline that it is of.
+type Unused = (Instant, Timeline, PgConnection);
+
 /// The connections that nobody uses; the last used comes last.
 #[derive(Default)]
 struct Idle {
-    once: Vec<(Instant, PgConnection)>,
-    each_time: Vec<(Instant, PgConnection)>,
+    once: Vec<Unused>,
+    each_time: Vec<Unused>,
 }
 
 impl Idle {
-    fn of(&mut self, planning: Planning) -> &mut Vec<(Instant, PgConnection)> {
+    fn of(&mut self, planning: Planning) -> &mut Vec<Unused> {
         match planning {
             Planning::Once => &mut self.once,
             Planning::EachTime => &mut self.each_time,
         }
     }
 
-    /// One that was used lately.
-    fn take(&mut self, planning: Planning) -> Option<PgConnection> {
+    /// One that was used lately, of the timeline that is the highest now.
+    fn take(&mut self, planning: Planning, timeline: Timeline) -> Option<(PgConnection, Timeline)> {
         let idle = self.of(planning);
-        let (since, connection) = idle.pop()?;
+        idle.retain(|(_, of, _)| *of >= timeline);
+        let (since, of, connection) = idle.pop()?;
         if since.elapsed() < IDLE_MAX {
-            return Some(connection);
+            return Some((connection, of));
         }
         // The others are older.
         idle.clear();
@@ -77,7 +70,7 @@ impl Idle {
     /// Gives up those used longest ago, until there are no more than `most`.
     fn shrink(&mut self, most: usize) {
         while self.once.len() + self.each_time.len() > most {
-            let since = |idle: &Vec<(Instant, _)>| idle.first().map(|(since, _)| *since);
+            let since = |idle: &Vec<Unused>| idle.first().map(|(since, ..)| *since);
             let oldest = match (since(&self.once), since(&self.each_time)) {
                 (Some(once), Some(each_time)) if each_time < once => Planning::EachTime,
                 (None, _) => Planning::EachTime,
@@ -94,6 +87,7 @@ pub(super) struct Lent<'a> {
     pub(super) connection: PgConnection,
     /// It was used before, and may have broken since.
     pub(super) used_before: bool,
+    timeline: Timeline,
     planning: Planning,
     shared: &'a Shared,
     _permit: SemaphorePermit<'a>,
@@ -102,7 +96,7 @@ pub(super) struct Lent<'a> {
 impl ReadConnections {
     /// Up to `max` at a time, made by `options`.
     #[must_use]
-    pub fn new(options: PgConnectOptions, max: u32) -> Self {
+    pub fn new(options: Servers, max: u32) -> Self {
         let max = usize::try_from(max).unwrap_or(Semaphore::MAX_PERMITS);
         let permits = Semaphore::new(max);
         Self { shared: Arc::new(Shared { options, permits, max, idle: Mutex::default() }) }
@@ -127,11 +121,11 @@ impl ReadConnections {
         let permit = shared.permits.acquire().await.map_err(|_| sqlx::Error::PoolClosed)?;
         let idle = shared.take_idle(planning);
         let used_before = idle.is_some();
-        let connection = match idle {
-            Some(connection) => connection,
+        let (connection, timeline) = match idle {
+            Some(idle) => idle,
             None => shared.connect(planning).await?,
         };
-        Ok(Lent { connection, used_before, planning, shared, _permit: permit })
+        Ok(Lent { connection, used_before, timeline, planning, shared, _permit: permit })
     }
 }
 
@@ -141,20 +135,20 @@ impl Shared {
     }
 
     /// Where there is none of this kind a new one is made, so that one of the other kind may have to go.
-    fn take_idle(&self, planning: Planning) -> Option<PgConnection> {
+    fn take_idle(&self, planning: Planning) -> Option<(PgConnection, Timeline)> {
         let mut idle = self.idle();
-        let taken = idle.take(planning);
+        let taken = idle.take(planning, self.options.timeline());
         if taken.is_none() {
             idle.shrink(self.permits.available_permits());
         }
         taken
     }
 
-    async fn connect(&self, planning: Planning) -> Result<PgConnection, sqlx::Error> {
+    async fn connect(&self, planning: Planning) -> Result<(PgConnection, Timeline), sqlx::Error> {
         match planning {
-            Planning::Once => connect(&self.options).await,
+            Planning::Once => self.options.connect().await,
             Planning::EachTime => {
-                connect(&self.options.clone().options([("plan_cache_mode", "force_custom_plan")])).await
+                self.options.options([("plan_cache_mode", "force_custom_plan")]).connect().await
             }
         }
     }
@@ -166,13 +160,13 @@ impl Lent<'_> {
     /// # Errors
     /// Whatever the driver says.
     pub(super) async fn renew(&mut self) -> Result<(), sqlx::Error> {
-        self.connection = self.shared.connect(self.planning).await?;
+        (self.connection, self.timeline) = self.shared.connect(self.planning).await?;
         self.used_before = false;
         Ok(())
     }
 
     /// For the next read; nothing is under way on it.
     pub(super) fn give_back(self) {
-        self.shared.idle().of(self.planning).push((Instant::now(), self.connection));
+        self.shared.idle().of(self.planning).push((Instant::now(), self.timeline, self.connection));
     }
 }

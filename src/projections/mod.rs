@@ -7,6 +7,7 @@ pub mod command;
 pub mod connections;
 pub mod counts;
 pub mod demand;
+pub mod elsewhere;
 mod list;
 mod losses;
 pub mod machine;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgConnection;
-use sqlx::postgres::PgConnectOptions;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +25,7 @@ use crate::log::folder::Folder;
 use crate::log::follow::{BATCH_EVENTS, Follower};
 use crate::log::hold::{Losses, read_losses};
 use crate::log::read::{ReadError, read_after};
+use crate::log::servers::{Kept, Servers};
 
 /// Longer than anything here takes; after it, an apply's outcome is unknown.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -44,7 +44,7 @@ const MEND_POLL: Duration = Duration::from_secs(5);
 /// Keeps the read table current.
 pub struct Projector {
     log: EventLog,
-    options: PgConnectOptions,
+    options: Servers,
     lease: Held,
     status: watch::Sender<ProjectorStatus>,
     demand: Demand,
@@ -54,10 +54,10 @@ impl Projector {
     /// A projector of `log`, which makes connections of its own by `options`; and what it tells of itself. It projects
     /// without a lease.
     #[must_use]
-    pub fn new(log: EventLog, options: &PgConnectOptions) -> (Self, watch::Receiver<ProjectorStatus>) {
+    pub fn new(log: EventLog, options: &Servers) -> (Self, watch::Receiver<ProjectorStatus>) {
         let (status, told) = watch::channel(ProjectorStatus::default());
         // A batch that a crash takes away is only done again: neither cursor nor rows are ever ahead of the log.
-        let options = options.clone().options([("synchronous_commit", "off")]);
+        let options = options.options([("synchronous_commit", "off")]);
         (Self { log, options, lease: Held::always(), status, demand: Demand::default() }, told)
     }
 
@@ -99,7 +99,7 @@ impl Projector {
 /// What the projector holds in memory, all of which may be lost at any time.
 struct Shell<'a> {
     log: &'a EventLog,
-    options: &'a PgConnectOptions,
+    options: &'a Servers,
     status: &'a watch::Sender<ProjectorStatus>,
     demand: &'a Demand,
     lease: Held,
@@ -107,7 +107,7 @@ struct Shell<'a> {
     /// Without the lease: nobody else projects, and a reader waits.
     helps: bool,
     started: Instant,
-    connection: Option<PgConnection>,
+    connection: Kept,
     follower: Follower,
     folder: Folder,
     /// The events after this cursor, read while those before were applied.
@@ -132,7 +132,7 @@ impl<'a> Shell<'a> {
             standby: Standby::default(),
             helps: false,
             started: Instant::now(),
-            connection: None,
+            connection: Kept::default(),
             follower: log.follow(Cursor::Start),
             folder: Folder::new(log.pool().clone(), MAX_STATES),
             ahead: None,

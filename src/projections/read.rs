@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::connections::{Planning, ReadConnections};
 use super::demand::Demand;
+use super::elsewhere::ReadServers;
 use super::list::read_page;
 use super::memory::TaskMemory;
 use super::page::{ListQuery, PageCursor};
@@ -30,6 +31,10 @@ const SLOW_POLL: Duration = Duration::from_millis(100);
 const SHORT_PAUSE: Duration = Duration::from_millis(20);
 /// How much longer than its deadline the last look may take.
 const LOOK_GRACE: Duration = Duration::from_secs(1);
+/// How long a read waits for a standby to show what it must, before it goes to the primary.
+const ELSEWHERE_PATIENCE: Duration = Duration::from_millis(150);
+/// A standby that takes longer counts as away.
+const ELSEWHERE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Longer than a look takes; after it the database counts as away.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -74,6 +79,8 @@ type Acknowledged = Arc<dyn Fn() -> Position + Send + Sync>;
 #[derive(Clone)]
 pub struct Reader {
     connections: ReadConnections,
+    /// Servers that are asked before the primary is.
+    elsewhere: Option<ReadServers>,
     memory: Option<TaskMemory>,
     status: watch::Receiver<ProjectorStatus>,
     acknowledged: Acknowledged,
@@ -101,7 +108,15 @@ impl Reader {
         acknowledged: impl Fn() -> Position + Send + Sync + 'static,
     ) -> Self {
         let (acknowledged, demand) = (Arc::new(acknowledged), Demand::default());
-        Self { connections, memory: None, status, acknowledged, demand, seen: Arc::default() }
+        Self {
+            connections,
+            elsewhere: None,
+            memory: None,
+            status,
+            acknowledged,
+            demand,
+            seen: Arc::default(),
+        }
     }
 
     /// Has the projector hurry whenever a read waits for it.
@@ -114,6 +129,12 @@ impl Reader {
     #[must_use]
     pub fn with_memory(self, memory: Option<TaskMemory>) -> Self {
         Self { memory, ..self }
+    }
+
+    /// Asks these servers first, if there are any.
+    #[must_use]
+    pub fn with_elsewhere(self, elsewhere: Option<ReadServers>) -> Self {
+        Self { elsewhere, ..self }
     }
 
     /// The task of this number, if there is one. Shows `at_least` and all that this process acknowledged before.
@@ -144,6 +165,9 @@ impl Reader {
         question: &Q,
     ) -> Result<Shown<Q::Answer>, ReadFailure> {
         let deadline = Instant::now() + BEHIND_AFTER;
+        if let Some(shown) = self.look_elsewhere(at_least, question).await {
+            return Ok(shown);
+        }
         // Where the memory shows it, it can also tell whether a row of a table that is behind is still current.
         let mut known = self.seen.load(Ordering::Relaxed) >= at_least.get()
             || question.memory().is_some_and(|memory| memory.shows(at_least));
@@ -158,7 +182,9 @@ impl Reader {
                 }
             }
             let limit = LOOK_TIMEOUT.min(deadline.saturating_duration_since(Instant::now()) + LOOK_GRACE);
-            let shown = timeout(limit, self.ask(question)).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+            let shown = timeout(limit, ask(&self.connections, question))
+                .await
+                .map_err(|_| sqlx::Error::PoolTimedOut)??;
             if shown.position >= at_least {
                 self.seen.fetch_max(shown.position.get(), Ordering::Relaxed);
                 return Ok(shown);
@@ -178,18 +204,43 @@ impl Reader {
         }
     }
 
-    /// Asks once; again by a new connection, where the one at hand turns out to have broken since it was last used.
-    async fn ask<Q: Question>(&self, question: &Q) -> Result<Shown<Q::Answer>, ReadFailure> {
-        let mut lent = self.connections.lend(question.planning()).await?;
-        let mut answer = question.ask(&mut lent.connection).await;
-        if lent.used_before && matches!(answer, Err(ReadFailure::Unavailable(_))) {
-            lent.renew().await?;
-            answer = question.ask(&mut lent.connection).await;
+    /// The answer of a server other than the primary; none where it is of no use, or can't show in a moment what it must.
+    /// Reads of one process do not go back, whichever server answers.
+    async fn look_elsewhere<Q: Question>(
+        &self,
+        at_least: Position,
+        question: &Q,
+    ) -> Option<Shown<Q::Answer>> {
+        let servers = self.elsewhere.as_ref().filter(|servers| servers.are_usable())?;
+        let floor = at_least.get().max(self.seen.load(Ordering::Relaxed));
+        let until = Instant::now() + ELSEWHERE_PATIENCE;
+        let mut waiting = None;
+        loop {
+            match timeout(ELSEWHERE_TIMEOUT, ask(servers.connections(), question)).await {
+                Ok(Ok(shown)) if shown.position.get() >= floor => {
+                    self.seen.fetch_max(shown.position.get(), Ordering::Relaxed);
+                    return Some(shown);
+                }
+                Ok(Ok(_)) => {}
+                // As a query that stood in the way of replication: the primary can tell.
+                Ok(Err(error)) => {
+                    servers.distrust(&error.to_string());
+                    return None;
+                }
+                Err(_) => {
+                    servers.distrust("it takes too long to answer");
+                    return None;
+                }
+            }
+            if let Some(shown) = question.remembered(at_least) {
+                return Some(shown);
+            }
+            if Instant::now() >= until {
+                return None;
+            }
+            waiting.get_or_insert_with(|| self.demand.wait());
+            tokio::time::sleep(SHORT_PAUSE).await;
         }
-        if answer.is_ok() {
-            lent.give_back();
-        }
-        answer
     }
 
     /// Returns once the projection is known to show `at_least`, or the memory to have come there, or when it is time to
@@ -218,6 +269,23 @@ impl Reader {
         // A time-out is the slow poll.
         let _ = tokio::time::timeout_at(until, either).await;
     }
+}
+
+/// Asks once; again by a new connection, where the one at hand turns out to have broken since it was last used.
+async fn ask<Q: Question>(
+    connections: &ReadConnections,
+    question: &Q,
+) -> Result<Shown<Q::Answer>, ReadFailure> {
+    let mut lent = connections.lend(question.planning()).await?;
+    let mut answer = question.ask(&mut lent.connection).await;
+    if lent.used_before && matches!(answer, Err(ReadFailure::Unavailable(_))) {
+        lent.renew().await?;
+        answer = question.ask(&mut lent.connection).await;
+    }
+    if answer.is_ok() {
+        lent.give_back();
+    }
+    answer
 }
 
 /// What a look asks, of one snapshot.

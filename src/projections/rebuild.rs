@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 use tokio::time::sleep;
 
@@ -12,6 +11,7 @@ use super::tasks::{NAME, Progress, ProjectionError, REVISION, progress};
 pub use super::walk::Difference;
 use super::walk::Fold;
 use crate::log::connect::connect;
+use crate::log::servers::Servers;
 
 /// Failures in a row that a rebuild bears with, a pause after each.
 const MAX_FAILURES: u32 = 10;
@@ -68,7 +68,7 @@ pub enum From {
 /// # Errors
 /// [`ProjectionError`]. What was mended stays so, and the next call goes on from there.
 pub async fn rebuild(
-    options: &PgConnectOptions,
+    options: &Servers,
     from: From,
     mut report: impl FnMut(&WalkProgress),
 ) -> Result<WalkProgress, ProjectionError> {
@@ -100,7 +100,7 @@ pub async fn rebuild(
 ///
 /// # Errors
 /// [`ProjectionError`]; see [`rebuild`].
-pub async fn mend_if_needed(options: &PgConnectOptions) -> Result<Option<WalkProgress>, ProjectionError> {
+pub async fn mend_if_needed(options: &Servers) -> Result<Option<WalkProgress>, ProjectionError> {
     let mut connection = connect(options).await?;
     let Progress { revision, mending, .. } = progress(&mut connection).await?;
     let due = match mending {
@@ -120,7 +120,7 @@ pub async fn mend_if_needed(options: &PgConnectOptions) -> Result<Option<WalkPro
 /// # Errors
 /// [`ProjectionError`].
 pub async fn diff(
-    options: &PgConnectOptions,
+    options: &Servers,
     mut report: impl FnMut(&WalkProgress, &[Difference]),
 ) -> Result<WalkProgress, ProjectionError> {
     let mut connection = connect(options).await?;
@@ -188,7 +188,7 @@ enum Step {
 }
 
 async fn step(
-    options: &PgConnectOptions,
+    options: &Servers,
     connection: &mut Option<PgConnection>,
     walk: &mut WalkProgress,
 ) -> Result<Step, ProjectionError> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgConnection;
-use sqlx::postgres::{PgConnectOptions, PgDatabaseError};
+use sqlx::postgres::PgDatabaseError;
 use tokio::time::timeout;
 
 use super::machine::{Attempt, Closing, Failure, Input};
@@ -13,22 +13,25 @@ use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
 use crate::domain::record::Recorded;
 use crate::log::append::{AppendReply, append};
-use crate::log::connect::connect;
+use crate::log::connect::is_read_only;
 use crate::log::entry::Entry;
 use crate::log::head::is_head;
 use crate::log::hold::Losses;
 use crate::log::load::{Loaded, Wanted, load};
 use crate::log::read::ReadError;
+use crate::log::servers::{Servers, Timeline};
 use crate::log::turn::{Turn, TurnView};
 
 /// One connection to the primary, or a turn that is open on it.
 pub(super) struct Operations {
-    database: PgConnectOptions,
+    database: Servers,
     /// For each operation; a turn may take longer, since it waits for its lock.
     limit: Duration,
     max_ahead: Duration,
     compare: Option<Compare>,
     state: State,
+    /// Of the connection.
+    timeline: Timeline,
 }
 
 enum State {
@@ -46,16 +49,33 @@ impl Operations {
         // An append that meets another's row waits for that one's commit, and without end where its client has vanished:
         // after a second it gives up, surely not written, and a turn ends whoever is in the way.
         let database = database.options([("lock_timeout", "1s")]);
-        Self { database, limit, max_ahead, compare, state: State::Disconnected }
+        Self {
+            database,
+            limit,
+            max_ahead,
+            compare,
+            state: State::Disconnected,
+            timeline: Timeline::default(),
+        }
     }
 
-    /// Takes the connection out: whoever does not put it back has given it up, and what it did is unknown.
+    /// Takes the connection out: whoever does not put it back has given it up, and what it did is unknown. One to a server
+    /// that is not the primary any more counts as broken, so that a new one is looked at as such: behind it may be a ledger
+    /// that lost history.
     async fn take_connection(&mut self) -> Result<PgConnection, sqlx::Error> {
-        match std::mem::replace(&mut self.state, State::Disconnected) {
-            State::Connected(connection) => Ok(connection),
-            State::InTurn(turn) => turn.end().await,
-            State::Disconnected => connect(&self.database).await,
+        let connection = match std::mem::replace(&mut self.state, State::Disconnected) {
+            State::Connected(connection) => connection,
+            State::InTurn(turn) => turn.end().await?,
+            State::Disconnected => {
+                let (connection, timeline) = self.database.connect().await?;
+                self.timeline = timeline;
+                return Ok(connection);
+            }
+        };
+        if self.timeline < self.database.timeline() {
+            return Err(sqlx::Error::Io(std::io::Error::other("another server has become the primary")));
         }
+        Ok(connection)
     }
 
     pub(super) async fn load(&mut self, attempt: Attempt, wanted: Wanted, at: Position) -> Input {
@@ -98,8 +118,10 @@ impl Operations {
         };
         let records = records(&entries);
         let appending = append(&mut connection, head, losses, max_ahead, &records);
-        let outcome = outcome(timeout(limit, appending).await);
-        if outcome != Err(Failure::Unknown) {
+        let appended = timeout(limit, appending).await;
+        let read_only = matches!(&appended, Ok(Err(error)) if is_read_only(error));
+        let outcome = outcome(appended);
+        if outcome != Err(Failure::Unknown) && !read_only {
             self.state = State::Connected(connection);
         }
         // Else it is dropped, which closes the socket at once: a peer that takes no bytes can't hold us up.
@@ -167,13 +189,15 @@ async fn close(
 ) -> (Result<(), Failure>, Option<PgConnection>) {
     let closed = match closing {
         Closing::Append(head, entries) => {
-            let outcome = outcome(Ok(turn.append(head, max_ahead, &records(&entries)).await));
-            match outcome {
+            let appended = turn.append(head, max_ahead, &records(&entries)).await;
+            let read_only = matches!(&appended, Err(error) if is_read_only(error));
+            match outcome(Ok(appended)) {
                 Ok(()) => turn.commit().await,
                 // Nothing is committed, so nothing is in, whatever went wrong.
                 Err(failure) => {
                     let failure = if failure == Failure::Unknown { Failure::NotWritten } else { failure };
-                    return (Err(failure), turn.end().await.ok());
+                    let connection = if read_only { None } else { turn.end().await.ok() };
+                    return (Err(failure), connection);
                 }
             }
         }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
-use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +17,7 @@ use crate::clock::Clock;
 use crate::domain::event::IdSeed;
 use crate::domain::position::Position;
 use crate::log::EventLog;
+use crate::log::servers::Servers;
 use crate::telemetry::metrics::writer::WriterMetrics;
 use crate::telemetry::traces::Below;
 
@@ -30,7 +30,7 @@ const TICK: Duration = Duration::from_millis(50);
 #[derive(Clone)]
 pub struct WriterOptions {
     /// How to reach the primary.
-    pub database: PgConnectOptions,
+    pub database: Servers,
     /// How much is taken on.
     pub limits: WriterLimits,
     /// How long a caller waits at most.

@@ -42,7 +42,10 @@ async fn append_ahead(
     let mut connection = platform.connection().await;
     let head = read_head(&mut connection).await.unwrap();
     let first = log_after(platform.database.url(), Cursor::Start).await.swap_remove(0).event;
-    let pool = sqlx::PgPool::connect_lazy(platform.database.url()).unwrap();
+    let pool = vtid_ledger::log::connect::pool(
+        vtid_ledger::log::connect::options(platform.database.url(), "test").unwrap(),
+        1,
+    );
     let ledger = ledger_id(&pool).await.unwrap();
     let time = database_time(platform).await.millis() + i64::try_from(ahead.as_millis()).unwrap();
     let recorded_at = Timestamp::from_millis(time);

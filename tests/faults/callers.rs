@@ -37,8 +37,8 @@ pub(crate) struct Target {
 /// What all callers of a round share.
 pub(crate) struct Scene {
     begun: Instant,
-    /// None, while there is no process.
-    target: Mutex<Option<Target>>,
+    /// Empty, while there is no process; of several one by chance.
+    targets: Mutex<Vec<Target>>,
     /// Every task that was acknowledged.
     tasks: Mutex<Vec<String>>,
     history: Mutex<Vec<Call>>,
@@ -51,7 +51,12 @@ pub(crate) struct Scene {
 impl Scene {
     /// Sends everything there from now on.
     pub(crate) fn retarget(&self, target: Option<Target>) {
-        *self.target.lock().unwrap() = target;
+        self.retarget_all(target.into_iter().collect());
+    }
+
+    /// Sends each request to one of these from now on.
+    pub(crate) fn retarget_all(&self, targets: Vec<Target>) {
+        *self.targets.lock().unwrap() = targets;
     }
 
     /// How many writes were acknowledged.
@@ -121,7 +126,7 @@ impl Callers {
     pub(crate) fn start(target: Target, count: u64, seed: u64) -> Self {
         let scene = Arc::new(Scene {
             begun: Instant::now(),
-            target: Mutex::new(Some(target)),
+            targets: Mutex::new(vec![target]),
             tasks: Mutex::default(),
             history: Mutex::default(),
             client: vtid_ledger::fetch::client().no_proxy().timeout(PATIENCE).build().unwrap(),
@@ -253,7 +258,7 @@ impl Caller {
 
     /// None where there is no process to ask.
     async fn send(&self, request: &Request, key: &str, attempt: usize) -> Option<Call> {
-        let Target { base, process } = self.scene.target.lock().unwrap().clone()?;
+        let Target { base, process } = fastrand::choice(&*self.scene.targets.lock().unwrap())?.clone();
         let id = format!("{key}.{attempt}");
         let mut built = self.scene.client.request(request.method.clone(), format!("{base}{}", request.path));
         built = built.header("x-request-id", &id);

@@ -289,7 +289,7 @@ impl Drop for Stage {
 }
 
 /// The processes that this one started.
-fn children_of(parent: u32) -> Vec<u32> {
+pub(crate) fn children_of(parent: u32) -> Vec<u32> {
     let list = std::process::Command::new("ps").args(["-A", "-o", "ppid=", "-o", "pid="]).output().unwrap();
     let list = String::from_utf8(list.stdout).unwrap();
     list.lines()

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::{Connection, PgConnection};
 use tokio_util::sync::CancellationToken;
 use vtid_ledger::clock::Clock;
 use vtid_ledger::log::connect::{connect, options, pool};
+use vtid_ledger::log::pool::Pool;
 use vtid_ledger::log::{EventLog, schema};
 use vtid_ledger::telemetry::metrics::writer::WriterMetrics;
 use vtid_ledger::writer::handle::WriterHandle;
@@ -41,7 +42,7 @@ impl TestLedger {
     }
 
     /// A pool with the service's rights.
-    pub(crate) fn pool(&self) -> PgPool {
+    pub(crate) fn pool(&self) -> Pool {
         pool(options(self.database.service_url(), "test").unwrap(), 4)
     }
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use sqlx::PgConnection;
-use sqlx::postgres::PgConnectOptions;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use vtid_ledger::domain::position::Position;
 use vtid_ledger::domain::task::Task;
 use vtid_ledger::domain::vtid::Vtid;
 use vtid_ledger::log::EventLog;
+use vtid_ledger::log::servers::Servers;
 use vtid_ledger::projections::connections::ReadConnections;
 use vtid_ledger::projections::projector::Projector;
 use vtid_ledger::projections::read::Reader;
@@ -69,7 +69,7 @@ pub(crate) async fn projected() -> Projected {
 }
 
 impl Projected {
-    pub(crate) fn options(&self) -> PgConnectOptions {
+    pub(crate) fn options(&self) -> Servers {
         self.ledger.writer_options().database
     }
 

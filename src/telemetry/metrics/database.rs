@@ -6,13 +6,12 @@ use std::time::Duration;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use sqlx::PgConnection;
-use sqlx::postgres::PgConnectOptions;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::tasks::TaskCounts;
 use super::{Counters, counters};
-use crate::log::connect::connect;
+use crate::log::servers::{Kept, Servers};
 use crate::log::transactions::{OpenTransactions, open_transactions};
 use crate::projections::counts::count_tasks;
 
@@ -66,15 +65,15 @@ impl DatabaseMetrics {
     }
 
     /// Looks again and again, until cancelled.
-    pub async fn keep(self, database: PgConnectOptions, stop: CancellationToken) {
+    pub async fn keep(self, database: Servers, stop: CancellationToken) {
         let database = database
             .application_name("vtid-ledger metrics")
             .options([("statement_timeout", STATEMENT_TIMEOUT), ("default_transaction_read_only", "on")]);
         let _ = stop.run_until_cancelled(self.look_on(&database)).await;
     }
 
-    async fn look_on(&self, database: &PgConnectOptions) -> std::convert::Infallible {
-        let (mut connection, mut count_at) = (None, Instant::now());
+    async fn look_on(&self, database: &Servers) -> std::convert::Infallible {
+        let (mut connection, mut count_at) = (Kept::default(), Instant::now());
         loop {
             self.look(database, &mut connection, &mut count_at).await;
             sleep(EVERY).await;
@@ -85,12 +84,7 @@ impl DatabaseMetrics {
         self.failures.each[look].inc();
     }
 
-    async fn look(
-        &self,
-        database: &PgConnectOptions,
-        connection: &mut Option<PgConnection>,
-        count_at: &mut Instant,
-    ) {
+    async fn look(&self, database: &Servers, connection: &mut Kept, count_at: &mut Instant) {
         let transactions = looked(database, connection, async |c| open_transactions(c).await).await;
         match transactions {
             Some(OpenTransactions { oldest, sees_all }) => {
@@ -114,17 +108,14 @@ impl DatabaseMetrics {
 
 /// What a look finds; none where it fails, and then with the next look on a new connection.
 async fn looked<T>(
-    database: &PgConnectOptions,
-    connection: &mut Option<PgConnection>,
+    database: &Servers,
+    connection: &mut Kept,
     look: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
 ) -> Option<T> {
     let looking = async {
-        let mut taken = match connection.take() {
-            Some(taken) => taken,
-            None => connect(database).await?,
-        };
+        let mut taken = connection.take(database).await?;
         let found = look(&mut taken).await?;
-        *connection = Some(taken);
+        connection.give_back(taken);
         Ok::<T, sqlx::Error>(found)
     };
     match tokio::time::timeout(LOOK_TIMEOUT, looking).await {

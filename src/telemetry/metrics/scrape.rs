@@ -3,8 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use sqlx::PgPool;
-use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -13,8 +11,10 @@ use tokio_util::sync::CancellationToken;
 use super::Metrics;
 use crate::http::ready::Readiness;
 use crate::http::{metrics_app, serve};
+use crate::log::pool::Pool;
+use crate::log::servers::Servers;
 use crate::oasis::relay::RelayStatus;
-use crate::projections::connections::{PoolUse, ReadConnections};
+use crate::projections::connections::ReadConnections;
 
 /// Whom to ask when Prometheus asks.
 pub struct Sources {
@@ -22,7 +22,7 @@ pub struct Sources {
     readiness: watch::Receiver<Readiness>,
     relay: watch::Receiver<RelayStatus>,
     reads: ReadConnections,
-    followers: PgPool,
+    followers: Pool,
 }
 
 impl Sources {
@@ -33,7 +33,7 @@ impl Sources {
         readiness: &watch::Receiver<Readiness>,
         relay: watch::Receiver<RelayStatus>,
         reads: &ReadConnections,
-        followers: &PgPool,
+        followers: &Pool,
     ) -> Self {
         let (metrics, readiness) = (Arc::clone(metrics), readiness.clone());
         Self { metrics, readiness, relay, reads: reads.clone(), followers: followers.clone() }
@@ -44,7 +44,7 @@ impl Sources {
     pub fn serve(
         self,
         (listener, address): (TcpListener, SocketAddr),
-        database: PgConnectOptions,
+        database: Servers,
         stop: &CancellationToken,
     ) -> [JoinHandle<()>; 2] {
         tracing::info!(metrics = %address, "serving metrics");
@@ -59,9 +59,7 @@ impl Sources {
         let process = &self.metrics.process;
         process.read(&self.readiness.borrow(), &self.relay.borrow());
         process.read_pool("reads", self.reads.in_use());
-        let (size, idle) = (self.followers.size() as usize, self.followers.num_idle());
-        let max = self.followers.options().get_max_connections() as usize;
-        process.read_pool("followers", PoolUse { used: size.saturating_sub(idle), idle, max });
+        process.read_pool("followers", self.followers.in_use());
         self.metrics.text()
     }
 }

@@ -1,0 +1,314 @@
+//! The servers of one address, of which one takes writes: which one that is may change at any time. Every connection of
+//! the program is made here.
+//!
+//! A server that is in recovery is not the primary. Of two that are not, the one with the higher timeline is: each promotion
+//! begins a new one, and a server that was frozen or cut off meanwhile still takes itself for the primary of the old one.
+//! Once a process has seen a timeline it goes back to no older one; connections of an older one are given up.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures::future::join_all;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, PgConnection};
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::hosts::{HostsError, Wanted, split};
+
+/// How long a connection may take to be made, where there is one server.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same for each of several: the others are waited for, too.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often it is looked which of several is the primary.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// In recovery: a standby.
+const STANDBY: &str = "it is a standby, which takes no writes";
+
+/// How far promotions have come; zero where that is not looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timeline(u32);
+
+/// How to reach them: cheap to clone, and what is known of them is shared by all clones.
+#[derive(Clone)]
+pub struct Servers {
+    each: Vec<PgConnectOptions>,
+    wanted: Wanted,
+    known: Arc<Known>,
+}
+
+struct Known {
+    /// The one to try first.
+    preferred: AtomicUsize,
+    /// The highest that was seen.
+    timeline: watch::Sender<Timeline>,
+}
+
+impl Servers {
+    /// Of an address with one host or several.
+    ///
+    /// # Errors
+    /// The address is none. It is not repeated: it may hold a password.
+    pub fn parse(url: &str, wanted: Wanted) -> Result<Self, sqlx::Error> {
+        let urls =
+            split(url, wanted).map_err(|error: HostsError| sqlx::Error::Configuration(error.into()))?;
+        let each = urls.iter().map(|url| PgConnectOptions::from_str(url)).collect::<Result<_, _>>()?;
+        let known = Known { preferred: AtomicUsize::new(0), timeline: watch::Sender::default() };
+        Ok(Self { each, wanted, known: Arc::new(known) })
+    }
+
+    fn map(&self, change: impl Fn(PgConnectOptions) -> PgConnectOptions) -> Self {
+        Self { each: self.each.iter().cloned().map(change).collect(), ..self.clone() }
+    }
+
+    /// With these settings of the session.
+    #[must_use]
+    pub fn options<const N: usize>(&self, settings: [(&str, &str); N]) -> Self {
+        self.map(|options| options.options(settings))
+    }
+
+    /// Under this name.
+    #[must_use]
+    pub fn application_name(&self, name: &str) -> Self {
+        self.map(|options| options.application_name(name))
+    }
+
+    /// Without a line in this program's log for each statement.
+    #[must_use]
+    pub fn disable_statement_logging(&self) -> Self {
+        self.map(PgConnectOptions::disable_statement_logging)
+    }
+
+    /// Whether there is a choice.
+    #[must_use]
+    pub fn are_several(&self) -> bool {
+        self.each.len() > 1
+    }
+
+    /// The highest timeline that was seen: a connection of a lower one is of no use any more.
+    #[must_use]
+    pub fn timeline(&self) -> Timeline {
+        *self.known.timeline.borrow()
+    }
+
+    /// Changes when another server has become the primary.
+    #[must_use]
+    pub fn moved(&self) -> watch::Receiver<Timeline> {
+        self.known.timeline.subscribe()
+    }
+
+    /// A connection to the first that is what is wanted, and the timeline that it is of.
+    ///
+    /// # Errors
+    /// What the driver says, or a time-out; of several, what each said.
+    pub async fn connect(&self) -> Result<(PgConnection, Timeline), sqlx::Error> {
+        Box::pin(self.first()).await.map(|(connection, timeline, _)| (connection, timeline))
+    }
+
+    /// How to reach the first that is what is wanted, for whoever makes its own connections.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub async fn one(&self) -> Result<PgConnectOptions, sqlx::Error> {
+        Box::pin(self.first()).await.map(|(_, _, index)| self.each[index].clone())
+    }
+
+    async fn first(&self) -> Result<(PgConnection, Timeline, usize), sqlx::Error> {
+        let (count, preferred) = (self.each.len(), self.known.preferred.load(Ordering::Relaxed));
+        let mut refusals = Vec::with_capacity(count);
+        for index in (preferred..count).chain(0..preferred) {
+            match self.attempt(index).await {
+                Ok((connection, timeline)) => {
+                    self.known.preferred.store(index, Ordering::Relaxed);
+                    return Ok((connection, timeline, index));
+                }
+                Err(error) => refusals.push((index, error)),
+            }
+        }
+        Err(self.refusal(refusals))
+    }
+
+    /// One error for all: what a server answered, if all that could be reached did so.
+    fn refusal(&self, mut refusals: Vec<(usize, sqlx::Error)>) -> sqlx::Error {
+        if refusals.len() == 1 || refusals.iter().all(|(_, error)| matches!(error, sqlx::Error::Database(_)))
+        {
+            return refusals.pop().map_or(sqlx::Error::PoolClosed, |(_, error)| error);
+        }
+        let told: Vec<String> =
+            refusals.iter().map(|(index, error)| format!("{}: {error}", self.name(*index))).collect();
+        sqlx::Error::Io(std::io::Error::other(told.join("; ")))
+    }
+
+    fn name(&self, index: usize) -> String {
+        let options = &self.each[index];
+        format!("{}:{}", options.get_host(), options.get_port())
+    }
+
+    async fn attempt(&self, index: usize) -> Result<(PgConnection, Timeline), sqlx::Error> {
+        let limit = if self.are_several() { ATTEMPT_TIMEOUT } else { CONNECT_TIMEOUT };
+        let attempt = async {
+            let mut connection = self.each[index].connect().await?;
+            let timeline = match self.wanted {
+                Wanted::Primary => self.check(&mut connection).await?,
+                Wanted::Any => Timeline::default(),
+            };
+            Ok((connection, timeline))
+        };
+        timeout(limit, attempt).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    }
+
+    /// Refuses a server that is not the primary.
+    async fn check(&self, connection: &mut PgConnection) -> Result<Timeline, sqlx::Error> {
+        let refuse = |why: String| Err(sqlx::Error::Io(std::io::Error::other(why)));
+        let Some(timeline) = self.timeline_of(connection).await? else { return refuse(STANDBY.to_owned()) };
+        let highest = self.saw(timeline);
+        if timeline < highest && timeline != Timeline::default() {
+            let (old, new) = (timeline.0, highest.0);
+            return refuse(format!(
+                "it is an old primary: of timeline {old}, and {new} was seen since this program started"
+            ));
+        }
+        Ok(timeline)
+    }
+
+    /// The timeline that a server writes, zero where it does not tell; none if it is a standby.
+    async fn timeline_of(&self, connection: &mut PgConnection) -> Result<Option<Timeline>, sqlx::Error> {
+        if self.are_several() {
+            let wal = "select case when pg_is_in_recovery() then null else pg_walfile_name(pg_current_wal_lsn()) end";
+            match scalar::<Option<String>>(connection, wal).await {
+                Ok(file) => return Ok(file.map(|file| timeline_of_file(&file))),
+                // Whoever offers PostgreSQL as a service may have taken these functions away.
+                Err(sqlx::Error::Database(error)) => tracing::debug!(%error, "the timeline is not told"),
+                Err(error) => return Err(error),
+            }
+        }
+        let in_recovery: bool = scalar(connection, "select pg_is_in_recovery()").await?;
+        Ok((!in_recovery).then(Timeline::default))
+    }
+
+    /// Remembers it, if it is the highest; gives the highest.
+    fn saw(&self, timeline: Timeline) -> Timeline {
+        let higher = self.known.timeline.send_if_modified(|highest| {
+            let higher = timeline > *highest;
+            *highest = timeline.max(*highest);
+            higher
+        });
+        if higher {
+            tracing::info!(timeline = timeline.0, "the primary's timeline");
+        }
+        self.timeline()
+    }
+
+    /// Asks all of several which one is the primary, for two seconds at most: the first in the list need not be.
+    pub async fn look_around(&self) {
+        if self.are_several() {
+            self.look(&mut self.no_connections()).await;
+        }
+    }
+
+    /// Looks again and again which of several is the primary, until cancelled: a primary that was frozen, and is replaced, is
+    /// left alone even by connections that it would still answer.
+    pub async fn keep_lookout(self, stop: CancellationToken) {
+        if !self.are_several() {
+            return stop.cancelled().await;
+        }
+        let lookout = self.application_name("vtid-ledger lookout");
+        let mut connections = self.no_connections();
+        loop {
+            lookout.look(&mut connections).await;
+            if stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn no_connections(&self) -> Vec<Option<PgConnection>> {
+        self.each.iter().map(|_| None).collect()
+    }
+
+    async fn look(&self, connections: &mut [Option<PgConnection>]) {
+        let asked = connections.iter_mut().enumerate().map(async |(index, connection)| {
+            let answer = timeout(ATTEMPT_TIMEOUT, self.ask(index, connection)).await;
+            let timeline = answer.unwrap_or(Err(sqlx::Error::PoolTimedOut)).ok().flatten()?;
+            Some((timeline, std::cmp::Reverse(index)))
+        });
+        let found = join_all(asked).await.into_iter().flatten().max();
+        if let Some((timeline, std::cmp::Reverse(index))) = found
+            && timeline >= self.saw(timeline)
+        {
+            self.known.preferred.store(index, Ordering::Relaxed);
+        }
+    }
+
+    /// A server's timeline, none if it is a standby; the connection is kept if it answers.
+    async fn ask(
+        &self,
+        index: usize,
+        kept: &mut Option<PgConnection>,
+    ) -> Result<Option<Timeline>, sqlx::Error> {
+        let mut connection = match kept.take() {
+            Some(connection) => connection,
+            None => self.each[index].connect().await?,
+        };
+        let timeline = self.timeline_of(&mut connection).await?;
+        *kept = Some(connection);
+        Ok(timeline)
+    }
+}
+
+/// One value, in one round trip.
+async fn scalar<T>(connection: &mut PgConnection, sql: &'static str) -> Result<T, sqlx::Error>
+where
+    T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+{
+    use sqlx::{Executor, Row};
+    connection.fetch_one(sqlx::raw_sql(sql)).await?.try_get(0)
+}
+
+/// The first eight digits of a WAL file's name.
+fn timeline_of_file(file: &str) -> Timeline {
+    Timeline(file.get(..8).and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap_or(0))
+}
+
+/// A connection kept between uses, until the primary moves.
+#[derive(Default)]
+pub struct Kept {
+    connection: Option<PgConnection>,
+    timeline: Timeline,
+}
+
+impl Kept {
+    /// The one that was kept, else a new one. Whoever does not give it back has given it up.
+    ///
+    /// # Errors
+    /// As [`Servers::connect`].
+    pub async fn take(&mut self, servers: &Servers) -> Result<PgConnection, sqlx::Error> {
+        let kept = self.connection.take().filter(|_| self.timeline >= servers.timeline());
+        if let Some(connection) = kept {
+            return Ok(connection);
+        }
+        let (connection, timeline) = servers.connect().await?;
+        self.timeline = timeline;
+        Ok(connection)
+    }
+
+    /// Nothing is under way on the connection that was taken.
+    pub fn give_back(&mut self, connection: PgConnection) {
+        self.connection = Some(connection);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wal_file_names_its_timeline() {
+        assert_eq!(timeline_of_file("000000020000000000000003"), Timeline(2));
+        assert_eq!(timeline_of_file("0000001F0000000A00000003"), Timeline(31));
+        assert_eq!(timeline_of_file("?"), Timeline(0));
+    }
+}
