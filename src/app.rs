@@ -33,6 +33,7 @@ use crate::projections::read::Reader;
 use crate::projections::status::ProjectorStatus;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::metrics::scrape::Sources;
+use crate::telemetry::traces::{TraceError, Traces};
 use crate::writer::machine::WriterLimits;
 use crate::writer::shell::{self as writer, Compare, WriterOptions};
 use ground::Ground;
@@ -74,6 +75,9 @@ pub enum StartError {
     /// Keys can't ever be fetched so.
     #[error("keys can't be fetched: {0}")]
     Keys(#[from] reqwest::Error),
+    /// Where traces go.
+    #[error(transparent)]
+    Traces(#[from] TraceError),
     /// The origins whose pages may read answers.
     #[error("CORS_ORIGINS: {0}")]
     Origins(#[from] MalformedOrigin),
@@ -101,6 +105,7 @@ pub struct App {
     writer: JoinHandle<()>,
     relay: RelayHandle,
     followers: Vec<JoinHandle<()>>,
+    traces: Traces,
 }
 
 impl App {
@@ -112,13 +117,19 @@ impl App {
         let Ground { origins, nats, database, listener, address, scraped, followers, log, process } =
             Ground::reach(&options).await?;
         let AppOptions { stream, auth, tuning, .. } = options;
-        let metrics = Arc::new(Metrics::default());
+        let (metrics, traces) = (Arc::new(Metrics::default()), Traces::from_environment()?);
         let readers = ReadConnections::new(database.clone(), tuning.read_connections);
         let [stop_http, stop_writer, stop_followers] = std::array::from_fn(|_| CancellationToken::new());
         let leases = Leases::new(process, &database);
         let [(keep_projecting, projects), (keep_relaying, relays)] = Role::ALL.map(|role| leases.role(role));
         let (lease, relayed) = (relays.clone(), metrics.relay.clone());
-        let relay_options = RelayOptions { stream, limits: Limits::default(), lease, metrics: relayed };
+        let relay_options = RelayOptions {
+            stream,
+            limits: Limits::default(),
+            lease,
+            metrics: relayed,
+            traces: traces.clone(),
+        };
         let relay = relay::spawn(log.clone(), nats, relay_options, stop_followers.clone());
         let writer_options = writer_options(&tuning, database.clone(), relay.comparer(), &metrics);
         let (projector, projected) = Projector::new(log.clone(), &database);
@@ -163,6 +174,7 @@ impl App {
             limits: http_limits(&tuning),
             origins,
             metrics: metrics.requests.clone(),
+            traces: traces.clone(),
         };
         let http = tokio::spawn(serve(listener, HttpApp::new(api), stop_http.clone()));
         Ok(Self {
@@ -175,6 +187,7 @@ impl App {
             writer,
             relay,
             followers,
+            traces,
         })
     }
 
@@ -210,6 +223,7 @@ impl App {
         for follower in self.followers {
             ended("a follower", follower, PART_GRACE / 4).await;
         }
+        self.traces.stop().await;
         tracing::info!("stopped");
     }
 }

@@ -17,6 +17,7 @@ use vtid_ledger::oasis::relay::{self, RelayHandle, RelayOptions, State};
 use vtid_ledger::oasis::stream::{DEFAULT_NAME, StreamArgs};
 use vtid_ledger::oasis::tail;
 use vtid_ledger::telemetry::metrics::relay::RelayMetrics;
+use vtid_ledger::telemetry::traces::Traces;
 use vtid_ledger::writer::handle::WriterHandle;
 
 use crate::support::commands::{create, patch, some_create};
@@ -45,6 +46,7 @@ impl Relay {
             limits: Limits::default(),
             lease: Held::always(),
             metrics: RelayMetrics::default(),
+            traces: Traces::off(),
         };
         let handle = relay::spawn(ledger.log().await, nats, options, stop.clone());
         Self { handle, _stop: stop.drop_guard() }

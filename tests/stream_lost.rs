@@ -3,17 +3,17 @@
 
 use std::time::Duration;
 
+use async_nats::HeaderMap;
 use async_nats::jetstream::{self, Context};
-use async_nats::{ConnectOptions, HeaderMap};
 use vtid_ledger::domain::cursor::Cursor;
 use vtid_ledger::domain::record::Recorded;
 use vtid_ledger::oasis::message::{CE_ID, CE_POSITION, CE_SOURCE};
 
 use crate::support::load::{Load, assert_kept};
-use crate::support::service::{Platform, Service, migrated_database, platform_on, some_task};
+use crate::support::service::{Platform, Service, platform_on, some_task};
 use crate::support::stream::{assert_stream_is_the_log, log_after};
 use crate::support::subscriber::Subscriber;
-use crate::support::{NatsFlavor, eventually, nats_with};
+use crate::support::{NatsFlavor, eventually};
 
 const SUBJECT: &str = "oasis.acme.vtid-ledger.vtid-created";
 
@@ -107,49 +107,6 @@ async fn a_foreign_message_is_named_and_writes_go_on_oldest() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_foreign_message_is_named_and_writes_go_on_current() {
     somebody_else_publishes(NatsFlavor::Current).await;
-}
-
-/// The sample permissions let everybody do what he is there for, and nobody but the ledger write.
-async fn permissions_are_enough_and_not_too_much(flavor: NatsFlavor) {
-    let sample = include_str!("../examples/nats-permissions.conf");
-    let config = ["ledger", "operator", "subscriber"]
-        .iter()
-        .fold(sample.to_owned(), |config, user| config.replace(&format!("{user}'s password"), user));
-    let platform = Platform { database: migrated_database().await, nats: nats_with(flavor, &config).await };
-    let url = |user: &str| platform.nats.url().replace("nats://", &format!("nats://{user}:{user}@"));
-    let service = platform.serve_with(&["--nats-url", &url("ledger")]).await;
-    for n in 0..5 {
-        service.create(some_task(&format!("task {n}"))).await.expect(200);
-    }
-    let mut subscriber = Subscriber::start(&url("subscriber"));
-    subscriber.has_handled(5).await;
-    let operator = url("operator");
-    let check = ["oasis", "check", "--nats-url", &operator];
-    platform.run(&check).await.succeeded();
-
-    // Whoever only reads can't write, and can't take the stream away.
-    let login = ConnectOptions::with_user_and_password("subscriber".to_owned(), "subscriber".to_owned());
-    let client = login.connect(platform.nats.url()).await.unwrap();
-    client.publish(SUBJECT, "foreign".into()).await.unwrap();
-    client.flush().await.unwrap();
-    assert!(jetstream::new(client).delete_stream("OASIS_VTID_LEDGER").await.is_err());
-    service.create(some_task("task 5")).await.expect(200);
-    subscriber.has_handled(6).await;
-    platform.run(&["oasis", "rebuild", "--nats-url", &operator]).await.succeeded();
-    let checked = platform.run(&check).await.succeeded();
-    assert!(checked.contains("6 messages, 0 of them different"), "{checked}");
-    service.create(some_task("task 6")).await.expect(200);
-    subscriber.has_handled(7).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn permissions_are_enough_and_not_too_much_oldest() {
-    permissions_are_enough_and_not_too_much(NatsFlavor::Oldest).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn permissions_are_enough_and_not_too_much_current() {
-    permissions_are_enough_and_not_too_much(NatsFlavor::Current).await;
 }
 
 /// As the relay would, but for what is wrong with it.

@@ -8,6 +8,7 @@ use axum::extract::Request;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 
+use super::trace::RequestSpan;
 use crate::domain::origin::Actor;
 use crate::domain::text::ActorId;
 use crate::telemetry::metrics::requests::RequestMetrics;
@@ -27,24 +28,27 @@ impl CalledBy {
     }
 }
 
-/// Counts the request and writes its line when the answer is there, or when the caller went away before.
+/// Counts the request, writes its line and ends its span when the answer is there, or when the caller went away before.
 pub(super) struct AccessLog<'a> {
     method: Method,
     metrics: &'a RequestMetrics,
+    span: RequestSpan,
     began: Instant,
     answered: bool,
 }
 
 impl<'a> AccessLog<'a> {
-    pub(super) fn begin(method: Method, metrics: &'a RequestMetrics) -> Self {
-        Self { method, metrics, began: Instant::now(), answered: false }
+    pub(super) fn begin(method: Method, metrics: &'a RequestMetrics, span: RequestSpan) -> Self {
+        Self { method, metrics, span, began: Instant::now(), answered: false }
     }
 
     pub(super) fn end(mut self, response: &Response) {
         self.answered = true;
         let route = response.extensions().get::<Route>().map(|route| &route.0);
         self.metrics.answered(&self.method, route, response.status(), self.began.elapsed());
-        let route = route.map_or("", |route| &**route);
+        let route = route.map(|route| &**route);
+        self.span.answered(&self.method, route, response.status());
+        let route = route.unwrap_or_default();
         let bytes = response.body().size_hint().exact().unwrap_or_default();
         let caller = response.extensions().get::<CalledBy>().and_then(|caller| caller.0.as_ref());
         self.line(route, response.status(), bytes, caller.map(ActorId::as_str));
@@ -68,6 +72,7 @@ impl Drop for AccessLog<'_> {
     fn drop(&mut self) {
         if !self.answered {
             self.metrics.abandoned();
+            self.span.abandoned();
             let duration_ms = duration_ms(self.began);
             tracing::info!(
                 method = self.method.as_str(),

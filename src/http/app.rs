@@ -23,10 +23,12 @@ use super::error::{ApiError, Unavailable};
 use super::limits::HttpLimits;
 use super::rate::RateLimiter;
 use super::request_id::{self, X_REQUEST_ID};
+use super::trace::RequestSpan;
 use super::unread::Unread;
 use super::{Api, router};
 use crate::auth::Auth;
 use crate::telemetry::metrics::requests::RequestMetrics;
+use crate::telemetry::traces::Traces;
 
 /// The HTTP API, ready to be served: cheap to clone.
 #[derive(Clone)]
@@ -43,6 +45,7 @@ struct Shared {
     places: Semaphore,
     limits: HttpLimits,
     metrics: RequestMetrics,
+    traces: Traces,
 }
 
 impl App {
@@ -50,8 +53,8 @@ impl App {
     #[must_use]
     pub fn new(api: Api) -> Self {
         let (auth, limits, origins) = (Arc::clone(&api.auth), api.limits.clone(), api.origins.clone());
-        let metrics = api.metrics.clone();
-        Self::over(router(Arc::new(api)), auth, limits, &origins, metrics)
+        let (metrics, traces) = (api.metrics.clone(), api.traces.clone());
+        Self::over(router(Arc::new(api)), auth, limits, &origins, metrics, traces)
     }
 
     pub(super) fn over(
@@ -60,10 +63,11 @@ impl App {
         limits: HttpLimits,
         origins: &[WebOrigin],
         metrics: RequestMetrics,
+        traces: Traces,
     ) -> Self {
         let places = Semaphore::new(limits.requests_max);
         let (rate, cors) = (RateLimiter::new(limits.rate), Cors::new(origins));
-        Self { shared: Arc::new(Shared { router, auth, rate, cors, places, limits, metrics }) }
+        Self { shared: Arc::new(Shared { router, auth, rate, cors, places, limits, metrics, traces }) }
     }
 
     /// For the requests of one connection.
@@ -78,10 +82,15 @@ impl App {
     /// Answers one request; never fails, whatever becomes of the handler.
     pub async fn answer(&self, mut request: Request) -> Response {
         let id = request_id::assign(request.headers_mut());
+        let traced = RequestSpan::begin(&self.shared.traces, &mut request);
         // At the level of errors, so that it is there whichever lines are wanted.
-        let span = tracing::error_span!("request", request_id = id.to_str().unwrap_or_default());
+        let request_id = id.to_str().unwrap_or_default();
+        let span = match traced.trace_id() {
+            Some(trace_id) => tracing::error_span!("request", request_id, trace_id),
+            None => tracing::error_span!("request", request_id),
+        };
         let answered = async {
-            let log = AccessLog::begin(request.method().clone(), &self.shared.metrics);
+            let log = AccessLog::begin(request.method().clone(), &self.shared.metrics, traced);
             let (request, unread) = Unread::watch(request);
             let mut response = self.shared.cors.around(request, |request| self.let_in(request)).await;
             response.headers_mut().insert(X_REQUEST_ID, id);

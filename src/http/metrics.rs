@@ -12,6 +12,7 @@ use super::{App, HttpLimits, at, closed};
 use crate::auth::Auth;
 use crate::telemetry::metrics::TEXT;
 use crate::telemetry::metrics::requests::RequestMetrics;
+use crate::telemetry::traces::Traces;
 
 const METRICS: &str = "/metrics";
 
@@ -33,7 +34,7 @@ pub fn metrics_app(text: impl Fn() -> String + Clone + Send + Sync + 'static) ->
         ..HttpLimits::default()
     };
     let router = closed(at(Router::new(), METRICS, get(answer)));
-    App::over(router, Arc::new(Auth::open()), limits, &[], RequestMetrics::default())
+    App::over(router, Arc::new(Auth::open()), limits, &[], RequestMetrics::default(), Traces::off())
 }
 
 fn answer(text: String) -> Response {

@@ -32,6 +32,7 @@ mod request_id;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod unavailable;
 mod unread;
 mod writing;
@@ -51,6 +52,7 @@ use crate::auth::Auth;
 use crate::clock::Clock;
 use crate::projections::read::Reader;
 use crate::telemetry::metrics::requests::RequestMetrics;
+use crate::telemetry::traces::Traces;
 use crate::writer::handle::WriterHandle;
 use access_log::Route;
 use error::ApiError;
@@ -80,6 +82,8 @@ pub struct Api {
     pub origins: Vec<WebOrigin>,
     /// Where requests are counted.
     pub metrics: RequestMetrics,
+    /// Where spans are begun.
+    pub traces: Traces,
 }
 
 const HEALTH: &str = "/vtid/health";

@@ -5,15 +5,21 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 
 use super::error::ApiError;
+use super::trace::Traced;
 use super::{headers, request_id};
 use crate::domain::origin::{Actor, Origin, TraceParent};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The caller's trace; one that is malformed or repeated is ignored, as W3C Trace Context asks for.
-fn traceparent(headers: &HeaderMap) -> Option<TraceParent> {
+pub(super) fn traceparent(headers: &HeaderMap) -> Option<TraceParent> {
     let value = headers::single(headers, &TRACEPARENT).ok()??;
     TraceParent::parse(value.to_str().ok()?)
+}
+
+/// The trace that the request's own span began, where traces are on.
+fn own_trace(parts: &Parts) -> Option<TraceParent> {
+    parts.extensions.get::<Traced>()?.traceparent.clone()
 }
 
 /// Taken from the request, and from what was found out about its caller.
@@ -31,7 +37,7 @@ impl<S: Sync> FromRequestParts<S> for RequestOrigin {
         Ok(Self(Origin {
             actor,
             request_id: request_id::of(&parts.headers),
-            traceparent: traceparent(&parts.headers),
+            traceparent: traceparent(&parts.headers).or_else(|| own_trace(parts)),
             idempotency: None,
         }))
     }

@@ -15,11 +15,13 @@ use super::error::ApiError;
 use super::headers::single;
 use super::origin::RequestOrigin;
 use super::query::Parameters;
+use super::trace::Traced;
 use super::{Api, answer, body};
 use crate::domain::command::{Action, Command, Expected};
 use crate::domain::json::ObjectWriter;
 use crate::domain::origin::{Idempotency, IdempotencyKey, Origin, RequestHash};
 use crate::domain::text::TextFault;
+use crate::telemetry::traces::Below;
 use crate::writer::answer::Accepted;
 
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -35,6 +37,7 @@ pub(super) struct WriteRequest {
     /// The body.
     pub(super) body: Bytes,
     origin: Origin,
+    below: Option<Below>,
 }
 
 impl FromRequest<Arc<Api>> for WriteRequest {
@@ -49,7 +52,8 @@ impl FromRequest<Arc<Api>> for WriteRequest {
         let RequestOrigin(mut origin) = RequestOrigin::from_request_parts(&mut head, api).await?;
         let body = body::read_json(&head.headers, body, api.limits.body_read_timeout).await?;
         origin.idempotency = key.map(|key| Idempotency { key, hash: hash(&head, &body) });
-        Ok(Self { expected, body, origin })
+        let below = head.extensions.remove::<Traced>().and_then(|traced| traced.below);
+        Ok(Self { expected, body, origin, below })
     }
 }
 
@@ -89,7 +93,10 @@ impl WriteRequest {
     pub(super) async fn submit(self, api: &Api, action: Action) -> Result<Accepted, ApiError> {
         match action {
             Action::Refuse(refusal) if self.origin.idempotency.is_none() => Err(refusal.into()),
-            action => Ok(api.writer.submit(Command { action, origin: self.origin }).await?),
+            action => {
+                let command = Command { action, origin: self.origin };
+                Ok(api.writer.submit_below(self.below, command).await?)
+            }
         }
     }
 }

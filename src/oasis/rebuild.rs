@@ -17,6 +17,7 @@ use crate::log::connect::connect;
 use crate::log::recovery::{give_up, let_writes_go_on};
 use crate::log::turn::Turn;
 use crate::telemetry::metrics::relay::RelayMetrics;
+use crate::telemetry::traces::Traces;
 
 /// How often it is looked how far the relay is.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -102,6 +103,7 @@ pub async fn republish(
         limits: relay::machine::Limits::default(),
         lease: Held::always(),
         metrics: RelayMetrics::default(),
+        traces: Traces::off(),
     };
     let relay = relay::spawn(log, nats, options, stop.clone());
     let status = relay.status();

@@ -1,4 +1,4 @@
-//! Structured logs: JSON for machines under `serve`, lines for people under `dev`. And [`metrics`].
+//! Structured logs: JSON for machines under `serve`, lines for people under `dev`. And [`metrics`] and [`traces`].
 //!
 //! A thread of its own writes the lines, as many at once as are there, so that no request waits for standard error
 //! nor pays a system call for its line. None is dropped: where standard error takes nothing, whoever logs waits, as
@@ -6,6 +6,7 @@
 
 mod json;
 pub mod metrics;
+pub mod traces;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};

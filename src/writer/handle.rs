@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::answer::{Accepted, WriteError};
 use crate::domain::command::Command;
 use crate::domain::position::Position;
+use crate::telemetry::traces::Below;
 
 /// A command on its way to the writer.
 pub struct Submission {
@@ -15,6 +16,8 @@ pub struct Submission {
     pub command: Command,
     /// Where the answer goes.
     pub answer: oneshot::Sender<Result<Accepted, WriteError>>,
+    /// Where the append's span belongs, if the request is traced.
+    pub below: Option<Below>,
 }
 
 /// Sends commands to the writer: cheap to clone.
@@ -58,8 +61,16 @@ impl WriterHandle {
     /// # Errors
     /// [`WriteError`], which says whether anything was written.
     pub async fn submit(&self, command: Command) -> Result<Accepted, WriteError> {
+        self.submit_below(None, command).await
+    }
+
+    /// As [`Self::submit`], of a request that is traced.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub async fn submit_below(&self, below: Option<Below>, command: Command) -> Result<Accepted, WriteError> {
         let (answer, answered) = oneshot::channel();
-        self.queue.try_send(Submission { command, answer }).map_err(|_| WriteError::Unavailable)?;
+        self.queue.try_send(Submission { command, answer, below }).map_err(|_| WriteError::Unavailable)?;
         // The writer answers everything that it took before it ends; if it was torn down, nobody knows.
         answered.await.unwrap_or(Err(WriteError::OutcomeUnknown))
     }

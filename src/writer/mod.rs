@@ -5,3 +5,4 @@ pub mod handle;
 pub mod machine;
 mod operations;
 pub mod shell;
+mod spans;

@@ -13,11 +13,13 @@ use super::answer::{Accepted, WriteError};
 use super::handle::{Acknowledged, Submission, WriterHandle};
 use super::machine::{Alarm, Input, Now, Output, Submitted, Ticket, Writer, WriterLimits};
 use super::operations::Operations;
+use super::spans::LastAppend;
 use crate::clock::Clock;
 use crate::domain::event::IdSeed;
 use crate::domain::position::Position;
 use crate::log::EventLog;
 use crate::telemetry::metrics::writer::WriterMetrics;
+use crate::telemetry::traces::Below;
 
 /// Submissions taken from the queue at once.
 const SUBMISSIONS: usize = 512;
@@ -73,6 +75,8 @@ pub fn spawn(
         next_ticket: 0,
         deadline_ms: u64::try_from(options.deadline.as_millis()).unwrap_or(u64::MAX),
         under_way: None,
+        last_append: None,
+        answered_append: None,
         metrics: options.metrics.clone(),
         operations: Some(Operations::new(options)),
         clock,
@@ -82,16 +86,25 @@ pub fn spawn(
     (handle, watching, tokio::spawn(shell.run(submissions, stop)))
 }
 
+/// Who waits for a command's answer.
+struct Caller {
+    answer: oneshot::Sender<Result<Accepted, WriteError>>,
+    below: Option<Below>,
+}
+
 struct Shell {
     machine: Writer,
     begun: Instant,
     acknowledged: Acknowledged,
-    tickets: BTreeMap<Ticket, oneshot::Sender<Result<Accepted, WriteError>>>,
+    tickets: BTreeMap<Ticket, Caller>,
     next_ticket: Ticket,
     deadline_ms: u64,
     /// The operation under way, which has the connection meanwhile.
     under_way: Option<BoxFuture<'static, (Operations, Input)>>,
     operations: Option<Operations>,
+    last_append: Option<LastAppend>,
+    /// The append that answers are about: the machine may ask for the next one first.
+    answered_append: Option<LastAppend>,
     metrics: WriterMetrics,
     clock: Clock,
     log: EventLog,
@@ -130,9 +143,9 @@ impl Shell {
 
     fn ticketed(&mut self, arrived: &mut Vec<Submission>) -> Vec<Submitted> {
         let deadline_ms = self.elapsed_ms().saturating_add(self.deadline_ms);
-        let ticketed = arrived.drain(..).map(|Submission { command, answer }| {
+        let ticketed = arrived.drain(..).map(|Submission { command, answer, below }| {
             self.next_ticket += 1;
-            self.tickets.insert(self.next_ticket, answer);
+            self.tickets.insert(self.next_ticket, Caller { answer, below });
             let seed = IdSeed(uuid::Uuid::new_v4().as_u128());
             Submitted { ticket: self.next_ticket, command: Arc::new(command), seed, deadline_ms }
         });
@@ -145,6 +158,7 @@ impl Shell {
 
     fn feed(&mut self, input: Input) {
         let now = Now { wall: self.clock.now(), elapsed_ms: self.elapsed_ms() };
+        self.answered_append = self.last_append;
         for output in self.machine.handle(now, input) {
             self.perform(output);
         }
@@ -159,8 +173,11 @@ impl Shell {
                     self.acknowledged.raise_to(accepted.task.position);
                 }
                 if let Some(caller) = self.tickets.remove(&ticket) {
+                    if let (Some(below), Some(append)) = (&caller.below, self.answered_append) {
+                        append.answered(below, &answer);
+                    }
                     // A caller that has gone away needs no answer.
-                    let _ = caller.send(answer);
+                    let _ = caller.answer.send(answer);
                 }
             }
             Output::HandOver(entries) => {
@@ -184,6 +201,7 @@ impl Shell {
         };
         let losses = self.machine.losses();
         let counted = self.metrics.begin(&operation);
+        self.last_append = LastAppend::of(&operation).or(self.last_append);
         self.under_way = Some(Box::pin(async move {
             let input = match operation {
                 Output::Load(attempt, wanted, at) => operations.load(attempt, wanted, at).await,

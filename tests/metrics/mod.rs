@@ -4,4 +4,5 @@ mod database;
 mod files;
 mod listener;
 mod numbers;
+mod panels;
 mod states;

@@ -30,6 +30,7 @@ use crate::projections::connections::ReadConnections;
 use crate::projections::read::Reader;
 use crate::projections::status::ProjectorStatus;
 use crate::telemetry::metrics::requests::RequestMetrics;
+use crate::telemetry::traces::Traces;
 use crate::writer::answer::{Accepted, WriteError};
 use crate::writer::handle::{Submission, WriterHandle};
 
@@ -64,11 +65,12 @@ pub(super) async fn start_with(limits: HttpLimits, queue: usize) -> Server {
         limits: limits.clone(),
         origins: Vec::new(),
         metrics: RequestMetrics::default(),
+        traces: Traces::off(),
     });
     let (auth, metrics) = (Arc::clone(&api.auth), api.metrics.clone());
     // A handler with a bug, under the same roof.
     let panics = axum::routing::get(|| async { panic!("a secret of the inside") as &str });
-    let app = App::over(closed(at(router(api), "/panic", panics)), auth, limits, &[], metrics);
+    let app = App::over(closed(at(router(api), "/panic", panics)), auth, limits, &[], metrics, Traces::off());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();

@@ -7,6 +7,7 @@ mod feed;
 mod jobs;
 pub mod machine;
 mod shell;
+mod spans;
 mod status;
 mod wire;
 
@@ -21,6 +22,7 @@ use super::stream::StreamArgs;
 use crate::leases::Held;
 use crate::log::EventLog;
 use crate::telemetry::metrics::relay::RelayMetrics;
+use crate::telemetry::traces::Traces;
 use machine::Limits;
 pub use machine::State;
 pub use status::RelayStatus;
@@ -39,6 +41,8 @@ pub struct RelayOptions {
     pub lease: Held,
     /// Where it counts what it does.
     pub metrics: RelayMetrics,
+    /// Where the publishes' spans are begun.
+    pub traces: Traces,
 }
 
 /// A running relay.

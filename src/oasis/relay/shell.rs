@@ -14,6 +14,7 @@ use super::RelayOptions;
 use super::feed::{Feed, FeedEvent, Ready};
 use super::jobs::{Done, Jobs, Lost};
 use super::machine::{Generation, Input, Known, Machine, Output, State};
+use super::spans::PublishSpans;
 use super::status::RelayStatus;
 use super::wire::Wire;
 use crate::domain::position::Position;
@@ -73,6 +74,7 @@ struct Shell {
     losses: Losses,
     status: watch::Sender<RelayStatus>,
     metrics: RelayMetrics,
+    spans: PublishSpans,
     unreadable: Option<String>,
     trouble: Option<String>,
 }
@@ -105,6 +107,7 @@ pub(super) async fn run(parts: Parts) {
         losses: Losses::default(),
         status,
         metrics: options.metrics,
+        spans: PublishSpans::new(options.traces),
         unreadable: None,
         trouble: None,
     };
@@ -158,6 +161,7 @@ impl Shell {
             Event::Answer(message) => {
                 if let Some(answered) = self.wire.answered(&message) {
                     self.metrics.answered(&answered.input);
+                    self.spans.answered(&answered.input);
                     self.note(answered.trouble);
                     self.feed_machine(answered.input).await;
                 }
@@ -294,6 +298,7 @@ impl Shell {
                     tracing::error!(%position, "an event to publish is not at hand");
                     return Err(generation);
                 };
+                self.spans.begin(generation, ready);
                 let sent = tokio::time::timeout(SEND_PATIENCE, self.wire.publish(generation, ready)).await;
                 return self.sent(generation, sent);
             }
