@@ -1,5 +1,7 @@
 //! The sample permissions for NATS: everybody can do what he is there for, and nobody but the ledger writes.
 
+use std::time::Duration;
+
 use async_nats::jetstream::consumer::{DeliverPolicy, pull};
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, ConnectOptions};
@@ -38,7 +40,7 @@ where
     E: std::fmt::Debug,
 {
     let taken = messages.take(count).map(|message| message.unwrap().info().unwrap().stream_sequence);
-    let limit = std::time::Duration::from_secs(30);
+    let limit = Duration::from_secs(30);
     tokio::time::timeout(limit, taken.collect()).await.expect("the consumer delivers")
 }
 
@@ -64,14 +66,22 @@ async fn consumes(jetstream: &Context, count: usize) {
     assert_eq!(sequences(ordered.messages().await.unwrap(), count).await, expected);
 }
 
+/// JetStream as a user has it, who is refused by silence.
+async fn jetstream_as(platform: &Platform, user: &str) -> Context {
+    let mut jetstream = jetstream::new(client(platform, user).await);
+    jetstream.set_timeout(Duration::from_secs(2));
+    jetstream
+}
+
 /// Whoever only reads can't write, nor change or take away what is there.
 async fn changes_nothing(platform: &Platform, jetstream: &Context) {
     let client = client(platform, "subscriber").await;
     client.publish("oasis.acme.vtid-ledger.vtid-created", "foreign".into()).await.unwrap();
     client.flush().await.unwrap();
-    let mut config = self::client_stream(platform).await;
-    config.max_messages = 1;
-    assert!(jetstream.update_stream(config).await.is_err(), "it alters the stream");
+    let config = stream_config(platform).await;
+    let mut other = config.clone();
+    other.max_messages = 1;
+    assert!(jetstream.update_stream(other).await.is_err(), "it alters the stream");
     assert!(jetstream.delete_stream(STREAM).await.is_err(), "it deletes the stream");
     let stream = jetstream.get_stream(STREAM).await.unwrap();
     assert!(stream.purge().await.is_err(), "it purges the stream");
@@ -82,12 +92,18 @@ async fn changes_nothing(platform: &Platform, jetstream: &Context) {
         ..jetstream::stream::Config::default()
     };
     assert!(jetstream.create_stream(other).await.is_err(), "it makes a stream of its own");
+    // Silence alone would not show that nothing was done.
+    assert_eq!(stream_config(platform).await, config);
+    assert_eq!(platform_stream(platform).await.info().await.unwrap().state.messages, 5);
 }
 
-async fn client_stream(platform: &Platform) -> jetstream::stream::Config {
-    let jetstream = jetstream::new(client(platform, "ledger").await);
-    let mut stream = jetstream.get_stream(STREAM).await.unwrap();
-    stream.info().await.unwrap().config.clone()
+/// The stream, as the ledger sees it.
+async fn platform_stream(platform: &Platform) -> jetstream::stream::Stream {
+    jetstream_as(platform, "ledger").await.get_stream(STREAM).await.unwrap()
+}
+
+async fn stream_config(platform: &Platform) -> jetstream::stream::Config {
+    platform_stream(platform).await.info().await.unwrap().config.clone()
 }
 
 async fn are_enough_and_not_too_much(flavor: NatsFlavor) {
@@ -98,7 +114,7 @@ async fn are_enough_and_not_too_much(flavor: NatsFlavor) {
     }
     let mut subscriber = Subscriber::start(&url(&platform, "subscriber"));
     subscriber.has_handled(5).await;
-    let jetstream = jetstream::new(client(&platform, "subscriber").await);
+    let jetstream = jetstream_as(&platform, "subscriber").await;
     consumes(&jetstream, 5).await;
     changes_nothing(&platform, &jetstream).await;
     let tail = ["oasis", "tail", "--from", "1", "--count", "5", "--nats-url"];
@@ -112,7 +128,7 @@ async fn are_enough_and_not_too_much(flavor: NatsFlavor) {
     service.create(some_task("task 5")).await.expect(200);
     subscriber.has_handled(6).await;
     // Nor does the ledger itself take the stream away: that is the operator's.
-    let ledger = jetstream::new(client(&platform, "ledger").await);
+    let ledger = jetstream_as(&platform, "ledger").await;
     assert!(ledger.delete_stream(STREAM).await.is_err());
     platform.run(&["oasis", "rebuild", "--nats-url", &operator]).await.succeeded();
     let checked = platform.run(&check).await.succeeded();

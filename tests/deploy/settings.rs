@@ -104,7 +104,9 @@ fn ports_and_paths_agree() {
     assert_eq!(monitor["spec"]["endpoints"][0]["port"], monitored["spec"]["ports"][0]["name"]);
     assert_eq!(monitor["spec"]["selector"]["matchLabels"], monitored["metadata"]["labels"]);
     assert!(file("deploy/prometheus/prometheus.yml").contains(&format!(":{}\"", port(ledger, "metrics"))));
-    for (name, service) in COMPOSE.into_iter().flat_map(composed).filter(|(name, _)| name.starts_with("ledger")) {
+    for (name, service) in
+        COMPOSE.into_iter().flat_map(composed).filter(|(name, _)| name.starts_with("ledger"))
+    {
         for (variable, value) in [("PORT", "8080"), ("METRICS_LISTEN", &*metrics)] {
             assert_eq!(service["environment"][variable], value, "{name}");
         }
