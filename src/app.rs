@@ -19,7 +19,7 @@ use crate::database::DatabaseError;
 use crate::health::{Watched, watch_over};
 use crate::http::ready::Readiness;
 use crate::http::{Api, App as HttpApp, HttpLimits, MalformedOrigin, serve};
-use crate::leases::{Leases, Role};
+use crate::leases::{Held, Leases, Role};
 use crate::log::connect::pool;
 use crate::log::{listen, notify};
 use crate::oasis::connect::{NatsArgs, NatsSettingError};
@@ -122,14 +122,7 @@ impl App {
         let [stop_http, stop_writer, stop_followers] = std::array::from_fn(|_| CancellationToken::new());
         let leases = Leases::new(process, &database);
         let [(keep_projecting, projects), (keep_relaying, relays)] = Role::ALL.map(|role| leases.role(role));
-        let (lease, relayed) = (relays.clone(), metrics.relay.clone());
-        let relay_options = RelayOptions {
-            stream,
-            limits: Limits::default(),
-            lease,
-            metrics: relayed,
-            traces: traces.clone(),
-        };
+        let relay_options = relay_options(stream, relays.clone(), &metrics, &traces);
         let relay = relay::spawn(log.clone(), nats, relay_options, stop_followers.clone());
         let writer_options = writer_options(&tuning, database.clone(), relay.comparer(), &metrics);
         let (projector, projected) = Projector::new(log.clone(), &database);
@@ -226,6 +219,11 @@ impl App {
         self.traces.stop().await;
         tracing::info!("stopped");
     }
+}
+
+fn relay_options(stream: StreamArgs, lease: Held, metrics: &Metrics, traces: &Traces) -> RelayOptions {
+    let (metrics, traces) = (metrics.relay.clone(), traces.clone());
+    RelayOptions { stream, limits: Limits::default(), lease, metrics, traces }
 }
 
 fn writer_options(

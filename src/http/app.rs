@@ -85,9 +85,10 @@ impl App {
         let traced = RequestSpan::begin(&self.shared.traces, &mut request);
         // At the level of errors, so that it is there whichever lines are wanted.
         let request_id = id.to_str().unwrap_or_default();
-        let span = match traced.trace_id() {
-            Some(trace_id) => tracing::error_span!("request", request_id, trace_id),
-            None => tracing::error_span!("request", request_id),
+        let span = if let Some(trace_id) = traced.trace_id() {
+            tracing::error_span!("request", request_id, trace_id)
+        } else {
+            tracing::error_span!("request", request_id)
         };
         let answered = async {
             let log = AccessLog::begin(request.method().clone(), &self.shared.metrics, traced);

@@ -43,8 +43,8 @@ impl RequestSpan {
             span.set_attribute(KeyValue::new("url.path", request.uri().path().to_owned()));
         }
         let context = span.span_context();
-        let traced = Traced { traceparent: traceparent_of(context), below: traces.below(context.clone()) };
-        request.extensions_mut().insert(traced);
+        let left = Traced { traceparent: traceparent_of(context), below: traces.below(context.clone()) };
+        request.extensions_mut().insert(left);
         Self(Some(span))
     }
 

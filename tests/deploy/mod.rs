@@ -28,9 +28,10 @@ fn tool(name: &str) -> Command {
 fn run(command: &mut Command) -> Result<String, String> {
     let output = command.output().unwrap();
     let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    match output.status.success() {
-        true => Ok(told(&output.stdout)),
-        false => Err(told(&[output.stdout, output.stderr].concat())),
+    if output.status.success() {
+        Ok(told(&output.stdout))
+    } else {
+        Err(told(&[output.stdout, output.stderr].concat()))
     }
 }
 

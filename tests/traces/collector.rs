@@ -1,5 +1,6 @@
 //! A collector of traces, as the OTLP specification has it over HTTP: what it was sent can be looked at.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -49,6 +50,17 @@ impl Seen {
     /// How its trace and itself are named in a header.
     pub(super) fn traceparent(&self) -> String {
         format!("00-{}-{}-01", self.trace, self.id)
+    }
+}
+
+/// For whoever runs the tests to see what a collector is sent.
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let microseconds = (self.ended_ns - self.began_ns) / 1000;
+        let parent = if self.parent.is_empty() { "none" } else { &self.parent };
+        writeln!(f, "{:<17} {} parent {parent} trace {} {microseconds} us", self.name, self.id, self.trace)?;
+        let told = self.attributes.iter().map(|one| format!("{}={}", one.key, self.get(&one.key)));
+        write!(f, "    {}", told.collect::<Vec<_>>().join(" "))
     }
 }
 

@@ -37,6 +37,10 @@ async fn a_create_is_one_trace_from_request_to_publish() {
     let service = traced(&platform, &collector.url, &[]).await;
     let answer = service.create(some_task("traced")).await.expect(200);
     let [request, append, publish] = spans(&collector, answer.vtid()).await;
+    // The README shows this.
+    for span in [&request, &append, &publish] {
+        println!("{span}");
+    }
     assert_eq!((&*request.parent, request.kind), ("", SpanKind::Server));
     assert_eq!(request.get("http.route"), "/vtid/create");
     assert_eq!(request.get("http.response.status_code"), "200");

@@ -74,10 +74,7 @@ impl Traces {
             .build()?;
         let resource =
             Resource::builder().with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
-        let resource = match settings.service_named {
-            true => resource,
-            false => resource.with_service_name(NAME),
-        };
+        let resource = if settings.service_named { resource } else { resource.with_service_name(NAME) };
         // Sampler, limits and queue are the SDK's, by their standard variables.
         let provider = SdkTracerProvider::builder()
             .with_batch_exporter(exporter)
