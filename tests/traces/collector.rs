@@ -129,7 +129,7 @@ impl Drop for Collector {
 }
 
 fn seen(request: ExportTraceServiceRequest) -> Vec<Seen> {
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
     let mut all = Vec::new();
     for of_process in request.resource_spans {
         let resource = of_process.resource.unwrap_or_default().attributes;
