@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::collector::Collector;
 use super::traced;
+use crate::support::eventually;
 use crate::support::service::{Service, platform, program_on, some_task};
 
 const NOT_TAKEN: &str = "the collector of traces does not take them";
@@ -47,12 +48,12 @@ async fn a_frozen_collector_holds_nobody_up_and_is_told_of_once() {
         service.create(some_task("all the same")).await.expect(200);
         written += 1;
     }
+    eventually("all are published", async || (platform.stream_length().await == written).then_some(())).await;
     service.terminate();
     let stopping = Instant::now();
     assert!(service.ended().await.success());
     assert!(stopping.elapsed() < Duration::from_secs(10), "it leaves within 10 seconds");
     assert_eq!(told(&service), 1, "{}", service.log_text());
-    assert_eq!(platform.stream_length().await, written);
 }
 
 #[tokio::test]
@@ -61,9 +62,9 @@ async fn a_collector_that_is_away_for_a_while_is_found_again() {
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let service = traced(&platform, &format!("http://{gone}"), &[]).await;
     service.create(some_task("lost")).await.expect(200);
-    crate::support::eventually("it is told", async || (told(&service) == 1).then_some(())).await;
+    eventually("it is told", async || (told(&service) == 1).then_some(())).await;
     let collector = Collector::start_at(gone).await;
-    crate::support::eventually("a span comes through", async || {
+    eventually("a span comes through", async || {
         service.create(some_task("once more")).await.expect(200);
         (!collector.all().is_empty()).then_some(())
     })
