@@ -11,6 +11,7 @@ pub mod follow;
 pub mod head;
 pub mod hold;
 pub mod hosts;
+pub mod kept;
 pub mod listen;
 pub mod load;
 pub mod lookup;

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::hosts::{HostsError, Wanted, split};
+pub use super::kept::Kept;
 
 /// How long a connection may take to be made, where there is one server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -271,34 +272,6 @@ where
 /// The first eight digits of a WAL file's name.
 fn timeline_of_file(file: &str) -> Timeline {
     Timeline(file.get(..8).and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap_or(0))
-}
-
-/// A connection kept between uses, until the primary moves.
-#[derive(Default)]
-pub struct Kept {
-    connection: Option<PgConnection>,
-    timeline: Timeline,
-}
-
-impl Kept {
-    /// The one that was kept, else a new one. Whoever does not give it back has given it up.
-    ///
-    /// # Errors
-    /// As [`Servers::connect`].
-    pub async fn take(&mut self, servers: &Servers) -> Result<PgConnection, sqlx::Error> {
-        let kept = self.connection.take().filter(|_| self.timeline >= servers.timeline());
-        if let Some(connection) = kept {
-            return Ok(connection);
-        }
-        let (connection, timeline) = servers.connect().await?;
-        self.timeline = timeline;
-        Ok(connection)
-    }
-
-    /// Nothing is under way on the connection that was taken.
-    pub fn give_back(&mut self, connection: PgConnection) {
-        self.connection = Some(connection);
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use sqlx::postgres::PgRow;
 use sqlx::{Acquire, FromRow, PgConnection, Postgres, QueryBuilder, Row};
 
 use super::page::{Filters, ListQuery, PageCursor};
-use super::read::{Page, ReadFailure, Shown, shown};
+use super::question::shown;
+use super::read::{Page, ReadFailure, Shown};
 use super::row::{TaskRow, columns};
 use crate::domain::command::ParentRef;
 use crate::domain::position::Position;

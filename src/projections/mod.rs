@@ -16,6 +16,7 @@ mod mend;
 mod own;
 pub mod page;
 pub mod projector;
+mod question;
 pub mod read;
 pub mod rebuild;
 mod row;

@@ -1,6 +1,9 @@
 //! Commands and `serve` on an address with several hosts.
 
-use super::pair::Replication;
+use sqlx::{AssertSqlSafe, Connection, Executor};
+use vtid_ledger::log::connect::{is_read_only, options, read_options};
+
+use super::pair::{Pair, Replication};
 use super::stage::Stage;
 use crate::support::service::run_program;
 
@@ -13,6 +16,7 @@ async fn commands_find_the_primary_among_several() {
         let told = run_program(&url, &stage.nats.url(), &["projection", "status"]).await.succeeded();
         assert!(!told.is_empty());
     }
+    connections_are_the_primary_s(&stage.pair).await;
     stage.pair.nodes[old].kill().await;
     stage.pair.promote().await;
     let owner = stage.pair.url();
@@ -36,4 +40,20 @@ async fn a_bad_list_is_named_without_its_password() {
         let told = run(&format!("postgres://someone:secret@{hosts}/ledger")).await;
         assert!(told.contains(why) && told.contains("DATABASE_URL") && !told.contains("secret"), "{told}");
     }
+}
+
+/// The standby may stand first, and answers; it is not taken for writes. What it refuses is told from other errors.
+async fn connections_are_the_primary_s(pair: &Pair) {
+    let standby = pair.standby().server().url(super::pair::DATABASE);
+    let ports = [pair.standby().port(), pair.primary().port()];
+    let both = standby.replace(&format!(":{}/", ports[0]), &format!(":{},127.0.0.1:{}/", ports[0], ports[1]));
+    let (mut connection, _) = options(&both, "test").unwrap().connect().await.unwrap();
+    let port: i32 = sqlx::query_scalar("select inet_server_port()").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(port, i32::from(ports[1]), "the primary is the second");
+    let refused = options(&standby, "test").unwrap().connect().await.map(|_| ()).unwrap_err();
+    assert!(refused.to_string().contains("a standby, which takes no writes"), "{refused}");
+    let (mut reading, _) = read_options(&both, "test").unwrap().connect().await.unwrap();
+    let refused = reading.execute(AssertSqlSafe("create table t ()")).await.unwrap_err();
+    assert!(is_read_only(&refused), "{refused}");
+    reading.close().await.unwrap();
 }

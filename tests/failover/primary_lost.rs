@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 use super::pair::Replication;
 use super::stage::{Play, Stage};
 
+/// How long it takes somebody to notice that the primary is gone; until then there is a standby alone.
+const UNNOTICED: Duration = Duration::from_secs(1);
+
 /// How the primary goes.
 #[derive(Clone, Copy, Debug)]
 enum Way {
@@ -26,7 +29,10 @@ async fn strike(play: &mut Play, way: Way) -> Duration {
     let pair = &mut play.stage.pair;
     let primary = pair.primary;
     match way {
-        Way::Killed => pair.nodes[primary].kill().await,
+        Way::Killed => {
+            pair.nodes[primary].kill().await;
+            tokio::time::sleep(UNNOTICED).await;
+        }
         Way::ShutDown => pair.nodes[primary].shut_down().await,
     }
     pair.promote().await;
