@@ -33,7 +33,7 @@ help:
 	@echo "                ignores (under ten minutes; a quiet machine)"
 	@echo "make bench-full the same at the scale of the goals, ten million events, into bench/RESULTS.md (an hour, 35 GB of disk)"
 	@echo "make deps       install what 'make run' needs (PostgreSQL, nats-server)"
-	@echo "make test-deps  install what else 'make test' needs (promtool; a second nats-server and Schemathesis, under .tools/)"
+	@echo "make test-deps  install what else 'make test' needs (promtool, PgBouncer; a second nats-server and Schemathesis, under .tools/)"
 	@echo "make bench-deps install what else 'make bench' needs (wrk)"
 	@echo "make bench-peers-deps  install the event stores that 'make bench' sets beside the ledger, where they are there"
 

@@ -1,5 +1,7 @@
 //! The database that a process is given: whether it can be used, and bringing its schema up to date.
 
+pub mod pooler;
+
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
@@ -9,6 +11,7 @@ use sqlx::{Connection, PgConnection};
 use crate::log::connect;
 use crate::log::schema::{self, SchemaError};
 use crate::projections::tasks::{self, ProjectionError};
+use pooler::PoolerError;
 
 /// How long a database that does not answer is waited for at start.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -38,6 +41,9 @@ pub enum DatabaseError {
         /// What it must be.
         needed: &'static str,
     },
+    /// The address is a pooler's that shares sessions.
+    #[error(transparent)]
+    Pooler(#[from] PoolerError),
     /// The login lacks rights that the service needs.
     #[error(
         "the login {0} may not write the ledger: make it a member of vtid_ledger_writer and vtid_ledger_projector, as \
@@ -72,6 +78,15 @@ pub async fn migrate(url: &str) -> Result<(), DatabaseError> {
     Ok(())
 }
 
+/// Waits for the database, and refuses an address behind which sessions are shared.
+///
+/// # Errors
+/// [`DatabaseError`], naming what is wrong.
+pub async fn check_sessions(options: &PgConnectOptions) -> Result<(), DatabaseError> {
+    reach(options).await?.close().await?;
+    Ok(())
+}
+
 /// Waits for the database, and refuses one that is not migrated or not durable, or a login that may not write.
 ///
 /// # Errors
@@ -86,13 +101,23 @@ pub async fn check(url: &str, options: &PgConnectOptions) -> Result<(), Database
     Ok(())
 }
 
+/// A connection, once there is one and it is known to lead to sessions of our own.
 async fn reach(options: &PgConnectOptions) -> Result<PgConnection, DatabaseError> {
+    let first = first(options).await?;
+    // Before any session is given settings: it may be another client's.
+    pooler::refuse(first, options).await?;
+    Ok(connect::connect(options).await?)
+}
+
+async fn first(options: &PgConnectOptions) -> Result<PgConnection, DatabaseError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        match connect::connect(options).await {
+        match connect::connect_plain(options).await {
             Ok(connection) => return Ok(connection),
             // It answered: no use in asking again.
-            Err(error @ sqlx::Error::Database(_)) if !is_starting(&error) => return Err(error.into()),
+            Err(error @ sqlx::Error::Database(_)) if !is_starting(&error) => {
+                return Err(pooler::explain(error).into());
+            }
             Err(error) if Instant::now() >= deadline => return Err(error.into()),
             Err(error) => tracing::warn!(%error, "waiting for the database"),
         }
@@ -107,7 +132,7 @@ fn is_starting(error: &sqlx::Error) -> bool {
 /// Looks at what the server does by itself, without this service's own session settings.
 async fn check_settings(url: &str) -> Result<(), DatabaseError> {
     let plain = PgConnectOptions::from_str(url).map_err(DatabaseError::Url)?;
-    let mut plain = connect::connect(&plain).await?;
+    let mut plain = connect::connect_plain(&plain.extra_float_digits(None)).await?;
     let (fsync, synchronous_commit, encoding, version): (String, String, String, String) = sqlx::query_as(
         "select current_setting('fsync'), current_setting('synchronous_commit'),
                 current_setting('server_encoding'), current_setting('server_version_num')",

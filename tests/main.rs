@@ -25,6 +25,7 @@ mod numbering;
 mod oasis;
 mod oasis_faults;
 mod patch;
+mod pooler;
 mod projection;
 mod properties;
 mod reads;

@@ -6,6 +6,8 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, PgConnection, PgPool};
 
+use super::session;
+
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a reader waits for a free connection.
@@ -25,6 +27,8 @@ pub fn options(url: &str, application: &str) -> Result<PgConnectOptions, sqlx::E
     }
     Ok(PgConnectOptions::from_str(url)?
         .application_name(application)
+        // The driver's own parameter of that name is one that poolers refuse.
+        .extra_float_digits(None)
         .options([
             ("tcp_keepalives_idle", "5"),
             ("tcp_keepalives_interval", "2"),
@@ -46,17 +50,39 @@ pub fn options(url: &str, application: &str) -> Result<PgConnectOptions, sqlx::E
 /// A pool for readers, made without connecting.
 #[must_use]
 pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
+    let settings = session::settings(&options);
     PgPoolOptions::new()
+        .after_connect(move |connection, _| {
+            let settings = settings.clone();
+            Box::pin(async move { session::tell(connection, &settings).await })
+        })
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .max_lifetime(None)
         .connect_lazy_with(options)
 }
 
-/// One connection of its own.
+/// One connection of its own, with the session settings of `options`.
 ///
 /// # Errors
 /// Whatever the driver says, or a time-out.
 pub async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
-    tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await.map_err(|_| sqlx::Error::PoolTimedOut)?
+    in_time(async {
+        let mut connection = options.connect().await?;
+        session::tell(&mut connection, &session::settings(options)).await?;
+        Ok(connection)
+    })
+    .await
+}
+
+/// One connection that is told nothing: what is there may be another client's.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_plain(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    in_time(options.connect()).await
+}
+
+async fn in_time<T>(connecting: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.map_err(|_| sqlx::Error::PoolTimedOut)?
 }

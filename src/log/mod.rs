@@ -18,6 +18,7 @@ pub mod probe;
 pub mod read;
 pub mod recovery;
 pub mod schema;
+mod session;
 pub mod tail;
 pub mod transactions;
 pub mod turn;
