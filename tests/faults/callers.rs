@@ -38,7 +38,7 @@ pub(crate) struct Target {
 pub(crate) struct Scene {
     begun: Instant,
     /// None, while there is no process.
-    target: Mutex<Option<Target>>,
+    targets: Mutex<Vec<Target>>,
     /// Every task that was acknowledged.
     tasks: Mutex<Vec<String>>,
     history: Mutex<Vec<Call>>,
@@ -49,9 +49,9 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// Sends everything there from now on.
-    pub(crate) fn retarget(&self, target: Option<Target>) {
-        *self.target.lock().unwrap() = target;
+    /// Spreads everything over these from now on.
+    pub(crate) fn retarget(&self, targets: Vec<Target>) {
+        *self.targets.lock().unwrap() = targets;
     }
 
     /// How many writes were acknowledged.
@@ -118,10 +118,10 @@ struct Flood {
 
 impl Callers {
     /// So many; `seed` decides what each asks for.
-    pub(crate) fn start(target: Target, count: u64, seed: u64) -> Self {
+    pub(crate) fn start(targets: Vec<Target>, count: u64, seed: u64) -> Self {
         let scene = Arc::new(Scene {
             begun: Instant::now(),
-            target: Mutex::new(Some(target)),
+            targets: Mutex::new(targets),
             tasks: Mutex::default(),
             history: Mutex::default(),
             client: vtid_ledger::fetch::client().no_proxy().timeout(PATIENCE).build().unwrap(),
@@ -253,7 +253,11 @@ impl Caller {
 
     /// None where there is no process to ask.
     async fn send(&self, request: &Request, key: &str, attempt: usize) -> Option<Call> {
-        let Target { base, process } = self.scene.target.lock().unwrap().clone()?;
+        let Target { base, process } = {
+            let targets = self.scene.targets.lock().unwrap();
+            // A write that is tried again is another's.
+            targets.get((self.written + attempt) % targets.len().max(1))?.clone()
+        };
         let id = format!("{key}.{attempt}");
         let mut built = self.scene.client.request(request.method.clone(), format!("{base}{}", request.path));
         built = built.header("x-request-id", &id);
