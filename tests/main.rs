@@ -40,5 +40,6 @@ mod schemathesis;
 mod simulation;
 mod snapshot_held;
 mod stream_lost;
+mod stream_made_anew;
 mod support;
 mod versions;

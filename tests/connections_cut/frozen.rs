@@ -38,7 +38,9 @@ async fn a_process_frozen_within_an_append_holds_up_the_others_for_a_moment_and_
         for other in &others {
             other.patch("VTID-1999-0001", r#"{"status":"active"}"#).await.expect(404);
         }
-        cuts.iter().for_each(|cut| proxy.arm(*cut, &name));
+        for cut in cuts {
+            proxy.arm(*cut, &name);
+        }
         let meanwhile = async {
             let held = proxy.until_cut(Cut::Hold, &name).await.at;
             kill(freezing.pid(), Signal::SIGSTOP).unwrap();

@@ -233,7 +233,7 @@ impl Caller {
 
     /// Once more with the same key, though its answer is known; or with another body, which is refused.
     async fn repeat(&mut self, request: &Request, key: &str) {
-        if matches!(request.asked, Asked::Get { .. }) {
+        if request.asked.is_read() {
             return;
         }
         let mut again = request.clone();
@@ -261,13 +261,11 @@ impl Caller {
         let id = format!("{key}.{attempt}");
         let mut built = self.scene.client.request(request.method.clone(), format!("{base}{}", request.path));
         built = built.header("x-request-id", &id);
-        match request.asked {
-            Asked::Get { at_least: 0, .. } => {}
-            Asked::Get { at_least, .. } => built = built.header("ledger-min-position", at_least),
-            _ => {
-                built = built.header("idempotency-key", key).header("content-type", "application/json");
-                built = built.body(request.body.clone());
-            }
+        if !request.asked.is_read() {
+            built = built.header("idempotency-key", key).header("content-type", "application/json");
+            built = built.body(request.body.clone());
+        } else if request.asked.at_least() > 0 {
+            built = built.header("ledger-min-position", request.asked.at_least());
         }
         let sent = self.scene.now();
         let answer = answer(built).await;

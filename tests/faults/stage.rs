@@ -25,6 +25,8 @@ use crate::support::{NatsFlavor, TestNats, eventually, folder, nats, program};
 /// A clock that is ahead by less is believed.
 const FOR_YEARS_S: u64 = 100_000_000;
 const LAST_LINES: usize = 40;
+/// Longer than anything takes to be whole again, and shorter than it is waited for.
+const LONG: Duration = Duration::from_secs(20);
 const DATABASE: &str = "ledger";
 /// Shorter than the defaults, so that a round is.
 const SETTINGS: [&str; 4] = ["--database-timeout-ms", "1000", "--write-deadline-ms", "2500"];
@@ -333,8 +335,13 @@ impl Stage {
     /// that was.
     pub(crate) async fn whole_since(&self, since: Instant, scene: &Scene) -> Duration {
         let position = scene.position();
-        let mut last = json!([]);
+        let (mut last, mut checked, begun) = (json!([]), false, Instant::now());
         eventually("nothing is degraded, and no follower behind", async || {
+            // So that it is known what it was, should it be given up.
+            if !checked && begun.elapsed() > LONG {
+                checked = true;
+                println!("    {:?}", self.run(&["oasis", "check"]).await);
+            }
             let ready = self.readiness().await?;
             let degraded = ready.iter().filter_map(|ready| ready["degraded"].as_array()).flatten();
             let degraded: Value = degraded.cloned().collect();
