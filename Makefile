@@ -41,8 +41,8 @@ help:
 	@echo "                ignores (under ten minutes; a quiet machine)"
 	@echo "make bench-full the same at the scale of the goals, ten million events, into bench/RESULTS.md (an hour, 35 GB of disk)"
 	@echo "make deps       install what 'make run' needs (PostgreSQL, nats-server)"
-	@echo "make test-deps  install what else 'make test' needs (Prometheus; a second nats-server, Schemathesis and checks of manifests,"
-	@echo "                under .tools/)"
+	@echo "make test-deps  install what else 'make test' needs (Prometheus, PgBouncer; a second nats-server, Schemathesis and checks of"
+	@echo "                manifests, under .tools/)"
 	@echo "make bench-deps install what else 'make bench' needs (wrk)"
 	@echo "make bench-peers-deps  install the event stores that 'make bench' sets beside the ledger, where they are there"
 

@@ -102,6 +102,7 @@ async fn measure(bench: &Bench, report: &mut Report) -> Result<(), BenchError> {
             "cpu" => lines::cpu::measure(bench, report).await,
             "memory" => lines::memory::measure(bench, report).await,
             "tokens" => lines::tokens::measure(bench, report).await,
+            "replicas" => lines::replicas::measure(bench, report).await,
             "disk" => lines::disk::measure(bench, report).await,
             "snapshot" => lines::snapshot::measure(bench, report).await,
             "peers" => peers::measure(bench, report).await,

@@ -1,7 +1,10 @@
 //! The database that a process is given: whether it can be used, and bringing its schema up to date.
 
+pub mod pooler;
+
 use std::time::{Duration, Instant};
 
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 
 use crate::log::connect;
@@ -9,6 +12,7 @@ use crate::log::hosts::Wanted;
 use crate::log::schema::{self, SchemaError};
 use crate::log::servers::Servers;
 use crate::projections::tasks::{self, ProjectionError};
+use pooler::PoolerError;
 
 /// How long a database that does not answer is waited for at start.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -41,6 +45,9 @@ pub enum DatabaseError {
         /// What it must be.
         needed: &'static str,
     },
+    /// The address is a pooler's that shares sessions.
+    #[error(transparent)]
+    Pooler(#[from] PoolerError),
     /// The login lacks rights that the service needs.
     #[error(
         "the login {0} may not write the ledger: make it a member of vtid_ledger_writer and vtid_ledger_projector, as \
@@ -83,6 +90,15 @@ pub async fn migrate(url: &str) -> Result<(), DatabaseError> {
     Ok(())
 }
 
+/// Waits for the database, and refuses an address behind which sessions are shared.
+///
+/// # Errors
+/// [`DatabaseError`], naming what is wrong.
+pub async fn check_sessions(servers: &Servers) -> Result<(), DatabaseError> {
+    reach(servers).await?.close().await?;
+    Ok(())
+}
+
 /// Waits for the database, and refuses one that is not migrated or not durable, or a login that may not write.
 ///
 /// # Errors
@@ -97,14 +113,25 @@ pub async fn check(url: &str, servers: &Servers) -> Result<(), DatabaseError> {
     Ok(())
 }
 
+/// A connection, once there is one and it is known to lead to sessions of our own.
 async fn reach(servers: &Servers) -> Result<PgConnection, DatabaseError> {
+    let (first, server) = first(servers).await?;
+    // Before any session is given settings: it may be another client's.
+    pooler::refuse(first, &server).await?;
+    Ok(connect::connect(servers).await?)
+}
+
+/// The first that is the primary, told nothing, and how to reach that one again.
+async fn first(servers: &Servers) -> Result<(PgConnection, PgConnectOptions), DatabaseError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         servers.look_around().await;
-        match connect::connect(servers).await {
-            Ok(connection) => return Ok(connection),
+        match servers.connect_untold().await {
+            Ok(first) => return Ok(first),
             // It answered: no use in asking again.
-            Err(error @ sqlx::Error::Database(_)) if !is_starting(&error) => return Err(error.into()),
+            Err(error @ sqlx::Error::Database(_)) if !is_starting(&error) => {
+                return Err(pooler::explain(error).into());
+            }
             Err(error) if Instant::now() >= deadline => return Err(error.into()),
             Err(error) => tracing::warn!(%error, "waiting for the database"),
         }

@@ -7,6 +7,7 @@ pub(crate) mod gets;
 pub(crate) mod memory;
 pub(crate) mod oasis;
 pub(crate) mod patches;
+pub(crate) mod replicas;
 pub(crate) mod snapshot;
 pub(crate) mod tokens;
 pub(crate) mod versions;

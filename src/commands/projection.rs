@@ -51,5 +51,6 @@ pub async fn run(command: ProjectionCommand) -> Result<(), ProjectionFailure> {
         Err(missing) => running().ok_or(missing)?,
     };
     let options = database::options(&url, "vtid-ledger projection")?;
+    database::check_sessions(&options).await?;
     Ok(command::run(command.projection, &options, &mut std::io::stdout()).await?)
 }

@@ -6,8 +6,8 @@ use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::EventLog;
 use super::servers::Servers;
+use super::{EventLog, session};
 use crate::domain::position::Position;
 
 /// Where a lease that was given back is told of.
@@ -43,7 +43,12 @@ async fn listen_once(
     let server = database.one().await?;
     moved.mark_unchanged();
     // The driver's listener takes its connection from a pool. A standby refuses LISTEN.
+    let settings = session::settings(&server);
     let pool = PgPoolOptions::new()
+        .after_connect(move |connection, _| {
+            let settings = settings.clone();
+            Box::pin(async move { session::tell(connection, &settings).await })
+        })
         .max_connections(1)
         .max_lifetime(None)
         .idle_timeout(None)

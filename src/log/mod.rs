@@ -22,6 +22,7 @@ pub mod read;
 pub mod recovery;
 pub mod schema;
 pub mod servers;
+mod session;
 pub mod tail;
 pub mod transactions;
 pub mod turn;

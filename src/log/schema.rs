@@ -46,13 +46,29 @@ fn migrator() -> Migrator {
     migrator
 }
 
+fn newest(migrator: &Migrator) -> i64 {
+    migrator.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
 /// Applies what is missing, once, under the driver's own lock when several start together.
 ///
 /// # Errors
 /// [`SchemaError`].
 pub async fn migrate(connection: &mut PgConnection) -> Result<(), SchemaError> {
-    migrator().run_direct(None, connection, false).await?;
-    Ok(())
+    let migrator = migrator();
+    match migrator.run_direct(None, connection, false).await {
+        Ok(()) => Ok(()),
+        Err(MigrateError::VersionMissing(found)) => {
+            let known = newest(&migrator);
+            // One in between would be of another program.
+            Err(if found > known {
+                SchemaError::Newer { found, known }
+            } else {
+                MigrateError::VersionMissing(found).into()
+            })
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Refuses a database whose schema is not the one that this program was written for.
@@ -60,7 +76,7 @@ pub async fn migrate(connection: &mut PgConnection) -> Result<(), SchemaError> {
 /// # Errors
 /// [`SchemaError`], saying what to do.
 pub async fn check(connection: &mut PgConnection) -> Result<(), SchemaError> {
-    let known = migrator().iter().map(|migration| migration.version).max().unwrap_or(0);
+    let known = newest(&migrator());
     let exists: bool = sqlx::query_scalar("select to_regclass($1) is not null")
         .bind(MIGRATIONS_TABLE)
         .fetch_one(&mut *connection)

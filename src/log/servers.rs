@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::hosts::{HostsError, Wanted, split};
 pub use super::kept::Kept;
+use super::session;
 
 /// How long a connection may take to be made, where there is one server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -41,6 +42,13 @@ pub struct Servers {
     known: Arc<Known>,
 }
 
+/// Whether a session's settings are told once more when it is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Settings {
+    Told,
+    Untold,
+}
+
 struct Known {
     /// The one to try first.
     preferred: AtomicUsize,
@@ -56,7 +64,7 @@ impl Servers {
     pub fn parse(url: &str, wanted: Wanted) -> Result<Self, sqlx::Error> {
         let urls =
             split(url, wanted).map_err(|error: HostsError| sqlx::Error::Configuration(error.into()))?;
-        let each = urls.iter().map(|url| PgConnectOptions::from_str(url)).collect::<Result<_, _>>()?;
+        let each = urls.iter().map(|url| options(url)).collect::<Result<_, _>>()?;
         let known = Known { preferred: AtomicUsize::new(0), timeline: watch::Sender::default() };
         Ok(Self { each, wanted, known: Arc::new(known) })
     }
@@ -106,7 +114,16 @@ impl Servers {
     /// # Errors
     /// What the driver says, or a time-out; of several, what each said.
     pub async fn connect(&self) -> Result<(PgConnection, Timeline), sqlx::Error> {
-        Box::pin(self.first()).await.map(|(connection, timeline, _)| (connection, timeline))
+        Box::pin(self.first(Settings::Told)).await.map(|(connection, timeline, _)| (connection, timeline))
+    }
+
+    /// The same, told none of the session's settings, as it may turn out to be another client's; and how to reach that server.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub async fn connect_untold(&self) -> Result<(PgConnection, PgConnectOptions), sqlx::Error> {
+        let (connection, _, index) = Box::pin(self.first(Settings::Untold)).await?;
+        Ok((connection, self.each[index].clone()))
     }
 
     /// How to reach the first that is what is wanted, for whoever makes its own connections.
@@ -114,14 +131,14 @@ impl Servers {
     /// # Errors
     /// As [`Self::connect`].
     pub async fn one(&self) -> Result<PgConnectOptions, sqlx::Error> {
-        Box::pin(self.first()).await.map(|(_, _, index)| self.each[index].clone())
+        Box::pin(self.first(Settings::Untold)).await.map(|(_, _, index)| self.each[index].clone())
     }
 
-    async fn first(&self) -> Result<(PgConnection, Timeline, usize), sqlx::Error> {
+    async fn first(&self, settings: Settings) -> Result<(PgConnection, Timeline, usize), sqlx::Error> {
         let (count, preferred) = (self.each.len(), self.known.preferred.load(Ordering::Relaxed));
         let mut refusals = Vec::with_capacity(count);
         for index in (preferred..count).chain(0..preferred) {
-            match self.attempt(index).await {
+            match self.attempt(index, settings).await {
                 Ok((connection, timeline)) => {
                     self.known.preferred.store(index, Ordering::Relaxed);
                     return Ok((connection, timeline, index));
@@ -148,7 +165,11 @@ impl Servers {
         format!("{}:{}", options.get_host(), options.get_port())
     }
 
-    async fn attempt(&self, index: usize) -> Result<(PgConnection, Timeline), sqlx::Error> {
+    async fn attempt(
+        &self,
+        index: usize,
+        settings: Settings,
+    ) -> Result<(PgConnection, Timeline), sqlx::Error> {
         let limit = if self.are_several() { ATTEMPT_TIMEOUT } else { CONNECT_TIMEOUT };
         let attempt = async {
             let mut connection = self.each[index].connect().await?;
@@ -156,6 +177,9 @@ impl Servers {
                 Wanted::Primary => self.check(&mut connection).await?,
                 Wanted::Any => Timeline::default(),
             };
+            if settings == Settings::Told {
+                session::tell(&mut connection, &session::settings(&self.each[index])).await?;
+            }
             Ok((connection, timeline))
         };
         timeout(limit, attempt).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
@@ -258,6 +282,12 @@ impl Servers {
         *kept = Some(connection);
         Ok(timeline)
     }
+}
+
+/// Of one server.
+fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
+    // The driver's own parameter of that name is one that poolers refuse.
+    Ok(PgConnectOptions::from_str(url)?.extra_float_digits(None))
 }
 
 /// One value, in one round trip.

@@ -62,8 +62,8 @@ pub async fn remake(site: &Site) -> Result<(), RebuildError> {
             _ => return Err(error.into()),
         },
     }
-    // Running relays may have made it already, and have begun to fill it.
-    stream::ensure(&context, &site.stream).await?;
+    // Running relays may have made it meanwhile, and have begun to fill it.
+    stream::ensure_again(&context, &site.stream).await?;
     Ok(())
 }
 

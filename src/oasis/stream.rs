@@ -21,6 +21,8 @@ const DUPLICATE_WINDOW: Duration = Duration::from_millis(100);
 const API_TIMEOUT: Duration = Duration::from_secs(2);
 /// And this long where a person waits for it.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a deleted stream is left alone before it is made again.
+const SETTLES: Duration = Duration::from_millis(500);
 
 /// A stream's name: letters, digits, `_` and `-`, 100 at most.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,6 +213,21 @@ pub fn patient_context(client: Client) -> Context {
 pub async fn ensure(context: &Context, args: &StreamArgs) -> Result<Position, StreamError> {
     match info(context, args).await {
         Err(StreamError::Missing(_)) => create(context, args).await,
+        found => found,
+    }
+}
+
+/// As [`ensure`], where the stream may have been deleted a moment ago: made at once, NATS 2.9 removes the new one's file
+/// along with the old one's, and can't read what it acknowledges from then on.
+///
+/// # Errors
+/// [`StreamError`].
+pub async fn ensure_again(context: &Context, args: &StreamArgs) -> Result<Position, StreamError> {
+    match info(context, args).await {
+        Err(StreamError::Missing(_)) => {
+            tokio::time::sleep(SETTLES).await;
+            ensure(context, args).await
+        }
         found => found,
     }
 }

@@ -30,7 +30,7 @@ async fn acknowledged_messages_are_lost(flavor: NatsFlavor) {
     stage.writes(80).await;
     stage.whole(Instant::now()).await;
     // The ledger stands still, so that the loss can be seen.
-    stage.scene().retarget(None);
+    stage.scene().retarget(Vec::new());
     kill(stage.services[0].pid(), Signal::SIGSTOP).unwrap();
     let acknowledged = last_sequence(&stage.cluster).await;
     stage.cluster.freeze(first);

@@ -73,7 +73,7 @@ impl Stage {
             })
             .await;
         }
-        let callers = Callers::start(target(&services, 0), CALLERS, fastrand::u64(..));
+        let callers = Callers::start(vec![target(&services, 0)], CALLERS, fastrand::u64(..));
         let stage = Self { services, cluster, database, callers, version };
         stage.writes(40).await;
         stage.whole(Instant::now()).await;
@@ -98,7 +98,7 @@ impl Stage {
 
     /// Has the callers ask another process.
     pub(crate) fn ask(&self, process: usize) {
-        self.scene().retarget(Some(target(&self.services, process)));
+        self.scene().retarget(vec![target(&self.services, process)]);
     }
 
     /// Waits until nothing is degraded and every follower of every process has what was acknowledged so far; gives how long

@@ -3,4 +3,5 @@
 mod beaten;
 mod clocks;
 mod cuts;
+mod frozen;
 mod vanish;

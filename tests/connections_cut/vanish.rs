@@ -16,7 +16,7 @@ use crate::support::{NatsFlavor, eventually};
 const CALLERS: usize = 8;
 
 /// A session that waits for its client and holds the append lock.
-async fn ghost(connection: &mut PgConnection) -> Option<i32> {
+pub(super) async fn ghost(connection: &mut PgConnection) -> Option<i32> {
     sqlx::query_scalar(
         "select a.pid from pg_locks l join pg_stat_activity a on a.pid = l.pid
          where l.locktype = 'advisory' and l.granted and l.mode in ('ShareLock', 'ExclusiveLock')

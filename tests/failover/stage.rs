@@ -68,8 +68,7 @@ impl Stage {
     /// Has callers ask all of the processes.
     pub(crate) async fn play(self) -> Play {
         let targets: Vec<Target> = (0..).zip(&self.services).map(|(process, s)| target(s, process)).collect();
-        let callers = Callers::start(targets[0].clone(), CALLERS, fastrand::u64(..));
-        callers.scene.retarget_all(targets);
+        let callers = Callers::start(targets, CALLERS, fastrand::u64(..));
         callers.scene.further(60).await;
         Play { stage: self, callers }
     }

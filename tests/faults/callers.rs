@@ -37,7 +37,7 @@ pub(crate) struct Target {
 /// What all callers of a round share.
 pub(crate) struct Scene {
     begun: Instant,
-    /// Empty, while there is no process; of several one by chance.
+    /// None, while there is no process.
     targets: Mutex<Vec<Target>>,
     /// Every task that was acknowledged.
     tasks: Mutex<Vec<String>>,
@@ -49,13 +49,8 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// Sends everything there from now on.
-    pub(crate) fn retarget(&self, target: Option<Target>) {
-        self.retarget_all(target.into_iter().collect());
-    }
-
-    /// Sends each request to one of these from now on.
-    pub(crate) fn retarget_all(&self, targets: Vec<Target>) {
+    /// Spreads everything over these from now on.
+    pub(crate) fn retarget(&self, targets: Vec<Target>) {
         *self.targets.lock().unwrap() = targets;
     }
 
@@ -123,10 +118,10 @@ struct Flood {
 
 impl Callers {
     /// So many; `seed` decides what each asks for.
-    pub(crate) fn start(target: Target, count: u64, seed: u64) -> Self {
+    pub(crate) fn start(targets: Vec<Target>, count: u64, seed: u64) -> Self {
         let scene = Arc::new(Scene {
             begun: Instant::now(),
-            targets: Mutex::new(vec![target]),
+            targets: Mutex::new(targets),
             tasks: Mutex::default(),
             history: Mutex::default(),
             client: vtid_ledger::fetch::client().no_proxy().timeout(PATIENCE).build().unwrap(),
@@ -238,7 +233,7 @@ impl Caller {
 
     /// Once more with the same key, though its answer is known; or with another body, which is refused.
     async fn repeat(&mut self, request: &Request, key: &str) {
-        if matches!(request.asked, Asked::Get { .. }) {
+        if request.asked.is_read() {
             return;
         }
         let mut again = request.clone();
@@ -258,17 +253,19 @@ impl Caller {
 
     /// None where there is no process to ask.
     async fn send(&self, request: &Request, key: &str, attempt: usize) -> Option<Call> {
-        let Target { base, process } = fastrand::choice(&*self.scene.targets.lock().unwrap())?.clone();
+        let Target { base, process } = {
+            let targets = self.scene.targets.lock().unwrap();
+            // A write that is tried again is another's.
+            targets.get((self.written + attempt) % targets.len().max(1))?.clone()
+        };
         let id = format!("{key}.{attempt}");
         let mut built = self.scene.client.request(request.method.clone(), format!("{base}{}", request.path));
         built = built.header("x-request-id", &id);
-        match request.asked {
-            Asked::Get { at_least: 0, .. } => {}
-            Asked::Get { at_least, .. } => built = built.header("ledger-min-position", at_least),
-            _ => {
-                built = built.header("idempotency-key", key).header("content-type", "application/json");
-                built = built.body(request.body.clone());
-            }
+        if !request.asked.is_read() {
+            built = built.header("idempotency-key", key).header("content-type", "application/json");
+            built = built.body(request.body.clone());
+        } else if request.asked.at_least() > 0 {
+            built = built.header("ledger-min-position", request.asked.at_least());
         }
         let sent = self.scene.now();
         let answer = answer(built).await;

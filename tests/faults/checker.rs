@@ -91,7 +91,7 @@ fn nothing_is_unasked(history: &[Call], written: &Written, found: &mut Vec<Objec
         let fits = |vtid: &str| match asked.get(request).map(|call| &call.asked) {
             Some(Asked::Create { .. }) => true,
             Some(Asked::Patch { vtid: patched }) => patched == vtid,
-            Some(Asked::Get { .. }) | None => false,
+            Some(Asked::Get { .. } | Asked::List { .. }) | None => false,
         };
         let unasked = events.iter().filter(|recorded| !fits(&recorded.event.vtid.to_string()));
         found.extend(unasked.map(|recorded| Objection::Unasked(recorded.event.position.get())));

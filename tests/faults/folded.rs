@@ -25,6 +25,8 @@ pub(crate) struct State {
 #[derive(Default)]
 pub(crate) struct Folded {
     tasks: BTreeMap<String, Vec<State>>,
+    /// In the order in which they were created.
+    created: Vec<(u64, String)>,
 }
 
 /// A task's row as every endpoint shows it.
@@ -51,6 +53,7 @@ impl Folded {
             }
             time = time.max(Some(event.recorded_at));
             if matches!(event.data, EventData::Created(_)) {
+                folded.created.push((position, event.vtid.to_string()));
                 let number = numbering.give_out(event.recorded_at);
                 if number != event.vtid {
                     objections.push(Objection::Number(number.to_string(), event.vtid.to_string()));
@@ -76,6 +79,16 @@ impl Folded {
     /// Every task, as it stands at last.
     pub(crate) fn last(&self) -> impl Iterator<Item = (&String, &State)> {
         self.tasks.iter().filter_map(|(vtid, states)| Some((vtid, states.last()?)))
+    }
+
+    /// The rows of the tasks of that status, or of any, the newest first, when the log was `position` long.
+    pub(crate) fn newest(&self, position: u64, status: Option<&str>) -> impl Iterator<Item = &Value> {
+        let created = self.created.partition_point(|(at, _)| *at <= position);
+        let newest_first =
+            self.created[..created].iter().rev().filter_map(move |(_, vtid)| self.at(vtid, position));
+        newest_first
+            .filter(move |state| status.is_none_or(|status| state.status == status))
+            .map(|state| &state.row)
     }
 
     /// A task's states.

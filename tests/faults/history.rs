@@ -16,6 +16,23 @@ pub(crate) enum Asked {
     Patch { vtid: String },
     /// How a task stands, at that position or later.
     Get { vtid: String, at_least: u64 },
+    /// The newest tasks, of a status or of any, at that position or later.
+    List { status: Option<&'static str>, limit: usize, at_least: u64 },
+}
+
+impl Asked {
+    /// Nothing is written.
+    pub(crate) fn is_read(&self) -> bool {
+        matches!(self, Self::Get { .. } | Self::List { .. })
+    }
+
+    /// The position that a read must show at least, for its caller has asked for it.
+    pub(crate) fn at_least(&self) -> u64 {
+        match self {
+            Self::Get { at_least, .. } | Self::List { at_least, .. } => *at_least,
+            Self::Create { .. } | Self::Patch { .. } => 0,
+        }
+    }
 }
 
 /// A task's row, and where it stands.
@@ -35,6 +52,8 @@ pub(crate) enum Told {
     Written { seen: Seen, replayed: bool },
     /// 200 to a read.
     Shown(Seen),
+    /// 200 to a list.
+    Listed { position: u64, rows: Vec<Value> },
     /// Any 4xx; of a 409 the status that the task had.
     Refused { status: u16, from: Option<String> },
     /// 503 or 429 to a write, and nothing was written.
@@ -76,7 +95,7 @@ impl Call {
         match self.asked {
             Asked::Create { events } => events,
             Asked::Patch { .. } => 1,
-            Asked::Get { .. } => 0,
+            Asked::Get { .. } | Asked::List { .. } => 0,
         }
     }
 

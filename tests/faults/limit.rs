@@ -13,10 +13,14 @@ pub(crate) async fn lower(stage: &mut Stage, scene: &Scene) {
     scene.further(150).await;
     stage.nats.limit_store(Some(ROOM_BYTES)).await;
     scene.further(20).await;
-    let service = stage.service();
     eventually("the stream takes no more", async || {
-        let degraded = service.get("/readyz").await.body["degraded"].to_string();
-        degraded.contains("insufficient resources").then_some(())
+        for service in stage.services() {
+            let degraded = service.get("/readyz").await.body["degraded"].to_string();
+            if degraded.contains("insufficient resources") {
+                return Some(());
+            }
+        }
+        None
     })
     .await;
 }

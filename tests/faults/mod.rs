@@ -31,8 +31,9 @@ use strikes::Fault;
 use table::Report;
 
 /// Those that strike in every run of the tests: one of each sort, alone, and soon over.
-const SHORT: [Fault; 8] = [
+const SHORT: [Fault; 9] = [
     Fault::LedgerKilled,
+    Fault::LedgerFrozen,
     Fault::PostgresKilled,
     Fault::BackendsTerminated,
     Fault::BackendsCancelled,

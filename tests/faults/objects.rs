@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use vtid_ledger::domain::position::{Position, Version};
 use vtid_ledger::domain::record::Recorded;
 use vtid_ledger::domain::time::Timestamp;
@@ -22,6 +22,17 @@ fn perfect() -> Evidence {
     ledger.patch("patch-4", first, "blocked");
     ledger.refuse("refused", first, "blocked");
     ledger.get("get-b", first);
+    ledger.evidence
+}
+
+/// The same, and a list after it.
+fn listed() -> Evidence {
+    let mut ledger = Perfect::new();
+    let first = ledger.create("create-1");
+    ledger.create("create-2");
+    ledger.patch("patch-3", first, "active");
+    ledger.list("list-a");
+    ledger.patch("patch-4", first, "blocked");
     ledger.evidence
 }
 
@@ -220,6 +231,39 @@ fn to_a_read_of_another_process_only_where_it_asked_for_a_position() {
     };
     assert_eq!(after(elsewhere(3)), []);
     only(Objection::StaleRead(name("get-b")), elsewhere(4));
+}
+
+#[test]
+fn to_lists_that_no_order_explains() {
+    let objected = |spoil: fn(&mut Call, &mut u64, &mut Vec<Value>)| {
+        let mut evidence = listed();
+        let call = told_to(&mut evidence, "list-a");
+        let Told::Listed { mut position, mut rows } = call.told.clone() else { panic!("{call:?}") };
+        spoil(call, &mut position, &mut rows);
+        call.told = Told::Listed { position, rows };
+        objections(&evidence)
+    };
+    assert_eq!(objected(|_, _, _| {}), []);
+    assert_eq!(objected(|_, position, _| *position = 2), [Objection::StaleRead(name("list-a"))]);
+    assert_eq!(objected(|_, position, _| *position = 4), [Objection::EarlyRead(name("list-a"))]);
+    let wrong = [Objection::WrongRead(name("list-a"))];
+    assert_eq!(objected(|_, _, rows| rows.reverse()), wrong);
+    assert_eq!(objected(|_, _, rows| drop(rows.pop())), wrong);
+    assert_eq!(objected(|_, _, rows| rows.push(rows[0].clone())), wrong);
+    assert_eq!(objected(|_, _, rows| rows[1]["status"] = json!("pending")), wrong);
+    // The first task alone is active.
+    let of = |status| Asked::List { status: Some(status), limit: 1, at_least: 0 };
+    assert_eq!(objected(|_, _, rows| drop(rows.remove(0))), wrong);
+    let filtered = |status: &'static str| {
+        let mut evidence = listed();
+        let call = told_to(&mut evidence, "list-a");
+        let Told::Listed { rows, .. } = &mut call.told else { panic!("{call:?}") };
+        rows.remove(0);
+        call.asked = of(status);
+        objections(&evidence)
+    };
+    assert_eq!(filtered("active"), []);
+    assert_eq!(filtered("pending"), wrong);
 }
 
 #[test]

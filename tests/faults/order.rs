@@ -148,22 +148,35 @@ fn reads_show_their_place(history: &[Call], folded: &Folded, sent: &Sent, found:
     let by_process: BTreeMap<u32, Highest> =
         by_process.into_iter().map(|(process, told)| (process, Highest::of(told))).collect();
     for call in history {
-        let Asked::Get { vtid, at_least } = &call.asked else { continue };
         let known = by_process.get(&call.process).and_then(|highest| highest.before(call.sent));
-        let floor = known.map_or(0, |(position, _)| position).max(*at_least);
-        match &call.told {
-            Told::Shown(seen) => {
+        let floor = known.map_or(0, |(position, _)| position).max(call.asked.at_least());
+        let at_its_place = |position: u64| {
+            if position < floor {
+                Err(Objection::StaleRead(call.request.clone()))
+            } else if position > 0 && sent.before(position).is_none_or(|at| at > call.answered) {
+                Err(Objection::EarlyRead(call.request.clone()))
+            } else {
+                Ok(())
+            }
+        };
+        match (&call.asked, &call.told) {
+            (Asked::Get { vtid, .. }, Told::Shown(seen)) => {
                 let state = folded.at(vtid, seen.position);
-                if seen.position < floor {
-                    found.push(Objection::StaleRead(call.request.clone()));
-                } else if sent.before(seen.position).is_none_or(|at| at > call.answered) {
-                    found.push(Objection::EarlyRead(call.request.clone()));
+                if let Err(objection) = at_its_place(seen.position) {
+                    found.push(objection);
                 } else if state.is_none_or(|s| s.version != seen.version || s.row != seen.row) {
                     found.push(Objection::WrongRead(call.request.clone()));
                 }
             }
-            Told::Refused { .. } if folded.at(vtid, floor).is_some() => {
+            (Asked::Get { vtid, .. }, Told::Refused { .. }) if folded.at(vtid, floor).is_some() => {
                 found.push(Objection::StaleRead(call.request.clone()));
+            }
+            (Asked::List { status, limit, .. }, Told::Listed { position, rows }) => {
+                if let Err(objection) = at_its_place(*position) {
+                    found.push(objection);
+                } else if !folded.newest(*position, *status).take(*limit).eq(rows) {
+                    found.push(Objection::WrongRead(call.request.clone()));
+                }
             }
             _ => {}
         }

@@ -107,6 +107,13 @@ impl Perfect {
         self.call(request, Asked::Get { vtid: vtid.to_string(), at_least: 0 }, told);
     }
 
+    /// All tasks, of which there are few.
+    pub(crate) fn list(&mut self, request: &str) {
+        let rows = self.evidence.table.values().rev().map(|row| row.shown.clone()).collect();
+        let told = Told::Listed { position: self.evidence.log.len() as u64, rows };
+        self.call(request, Asked::List { status: None, limit: 100, at_least: 0 }, told);
+    }
+
     pub(crate) fn refuse(&mut self, request: &str, vtid: Vtid, from: &str) {
         let told = Told::Refused { status: 409, from: Some(from.to_owned()) };
         self.call(request, Asked::Patch { vtid: vtid.to_string() }, told);

@@ -34,6 +34,13 @@ fn get(vtid: String, at_least: u64) -> Request {
     Request { asked: Asked::Get { vtid, at_least }, method: Method::GET, path, body: String::new() }
 }
 
+fn list(status: Option<&'static str>, limit: usize, at_least: u64) -> Request {
+    let filter = status.map(|status| format!("&status={status}")).unwrap_or_default();
+    let path = format!("/vtid/list?limit={limit}{filter}");
+    let asked = Asked::List { status, limit, at_least };
+    Request { asked, method: Method::GET, path, body: String::new() }
+}
+
 impl Request {
     /// Something about `task`, where there is one; `newest` is the highest position that anybody was told.
     pub(crate) fn choose(
@@ -55,6 +62,10 @@ impl Request {
             68..71 if random.bool() => patch(task, &json!({"status": "complete"})),
             68..71 => patch(task, &json!({"status": "finished"})),
             71..74 => create(key, &json!({"tenant": "Not a tenant"}), 1),
+            74..80 => {
+                let at_least = if random.bool() { newest } else { 0 };
+                list(random.bool().then_some(status), random.usize(1..20), at_least)
+            }
             _ => get(task, if random.bool() { newest } else { 0 }),
         }
     }

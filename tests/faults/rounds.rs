@@ -75,8 +75,14 @@ impl Round {
         let mut needs: Vec<Need> = self.faults.iter().flat_map(|fault| fault.needs()).copied().collect();
         // Reads go either way.
         needs.extend(self.seed.is_multiple_of(2).then_some(Need::NoMemory));
+        // What few requests are is meant for one process.
+        let replicas = (self.seed / 2).is_multiple_of(2) && !needs.contains(&Need::FewRequests);
+        needs.extend(replicas.then_some(Need::Replicas));
+        needs.extend((!self.number.is_multiple_of(2)).then_some(Need::OldestNats));
         let mut stage = Stage::set(&needs).await;
-        let mut callers = Callers::start(stage.target(), CALLERS, self.seed);
+        stage.strike_at(self.seed / 4);
+        println!("    {}", stage.describe());
+        let mut callers = Callers::start(stage.targets(), CALLERS, self.seed);
         callers.scene.further(WARM_UP).await;
         let struck = self.strike(&mut stage, &mut callers).await;
         callers.scene.further(AFTERWARDS).await;

@@ -25,6 +25,8 @@ use crate::support::{NatsFlavor, TestNats, eventually, folder, nats, program};
 /// A clock that is ahead by less is believed.
 const FOR_YEARS_S: u64 = 100_000_000;
 const LAST_LINES: usize = 40;
+/// Longer than anything takes to be whole again, and shorter than it is waited for.
+const LONG: Duration = Duration::from_secs(20);
 const DATABASE: &str = "ledger";
 /// Shorter than the defaults, so that a round is.
 const SETTINGS: [&str; 4] = ["--database-timeout-ms", "1000", "--write-deadline-ms", "2500"];
@@ -42,6 +44,10 @@ pub(crate) enum Need {
     FewRequests,
     /// The ledger reads everything from its read table, nothing from memory.
     NoMemory,
+    /// Three processes of the ledger.
+    Replicas,
+    /// The oldest NATS that is supported.
+    OldestNats,
 }
 
 impl Need {
@@ -51,7 +57,11 @@ impl Need {
         let refused = match self {
             Self::SmallDisk => SmallDisk::mount(&folder.path().join("disk")).err(),
             Self::Clock => FalseClock::make(folder.path()).err(),
-            Self::TrustInItsClock | Self::FewRequests | Self::NoMemory => None,
+            Self::TrustInItsClock
+            | Self::FewRequests
+            | Self::NoMemory
+            | Self::Replicas
+            | Self::OldestNats => None,
         };
         refused.map(|error| error.to_string())
     }
@@ -62,16 +72,33 @@ impl Need {
             Self::TrustInItsClock => ("--clock-ahead-max-s", FOR_YEARS_S),
             Self::FewRequests => ("--http-requests", SERVED_AT_ONCE),
             Self::NoMemory => ("--read-memory-mib", 0),
-            Self::SmallDisk | Self::Clock => return None,
+            Self::SmallDisk | Self::Clock | Self::Replicas | Self::OldestNats => return None,
         };
         Some([flag.to_owned(), value.to_string()])
     }
 }
 
-/// All of it. Fields are dropped in this order: the process first, the folder last.
-pub(crate) struct Stage {
+/// A process of the ledger, and which one of all that were started.
+struct Replica {
     service: Option<Service>,
     process: u32,
+}
+
+impl Replica {
+    /// None while it was killed and not started again.
+    fn target(&self) -> Option<Target> {
+        let base = self.service.as_ref()?.base().to_owned();
+        Some(Target { base, process: self.process })
+    }
+}
+
+/// All of it. Fields are dropped in this order: the processes first, the folder last.
+pub(crate) struct Stage {
+    replicas: Vec<Replica>,
+    /// The one that is struck, where one is.
+    struck: usize,
+    started: u32,
+    flavor: NatsFlavor,
     pub(crate) wire: Wire,
     pub(crate) nats: TestNats,
     postgres: Option<PostgresServer>,
@@ -104,11 +131,15 @@ impl Stage {
         wire.lead_to(format!("127.0.0.1:{}", postgres.port()));
         let arguments = needs.iter().filter_map(|need| need.argument());
         let arguments = SETTINGS.map(str::to_owned).into_iter().chain(arguments.flatten()).collect();
+        let count = if needs.contains(&Need::Replicas) { 3 } else { 1 };
+        let flavor = if needs.contains(&Need::OldestNats) { NatsFlavor::Oldest } else { NatsFlavor::Current };
         let mut stage = Self {
-            service: None,
-            process: 0,
+            replicas: (0..count).map(|_| Replica { service: None, process: 0 }).collect(),
+            struck: 0,
+            started: 0,
+            flavor,
             wire,
-            nats: nats(NatsFlavor::Current).await,
+            nats: nats(flavor).await,
             postgres: Some(postgres),
             postgres_options,
             login,
@@ -117,7 +148,10 @@ impl Stage {
             _folder: folder,
             disk,
         };
-        stage.start_ledger();
+        for replica in 0..count {
+            stage.struck = replica;
+            stage.start_ledger();
+        }
         stage.ready().await;
         stage
     }
@@ -135,18 +169,51 @@ impl Stage {
         PgConnection::connect(&self.database_url()).await.unwrap()
     }
 
+    /// What it consists of.
+    pub(crate) fn describe(&self) -> String {
+        format!("{} of the ledger, NATS: {:?}", self.replicas.len(), self.flavor)
+    }
+
+    /// Which of its processes is struck.
+    pub(crate) fn strike_at(&mut self, number: u64) {
+        self.struck = usize::try_from(number % self.replicas.len() as u64).unwrap();
+    }
+
+    /// The one that is struck.
     pub(crate) fn service(&self) -> &Service {
-        self.service.as_ref().expect("the ledger was killed and not started again")
+        let service = self.replicas[self.struck].service.as_ref();
+        service.expect("the ledger was killed and not started again")
+    }
+
+    /// All that run.
+    pub(crate) fn services(&self) -> impl Iterator<Item = &Service> {
+        self.replicas.iter().filter_map(|replica| replica.service.as_ref())
+    }
+
+    /// Where callers find the one that is struck.
+    pub(crate) fn target(&self) -> Target {
+        self.replicas[self.struck].target().expect("the ledger was killed and not started again")
     }
 
     /// Where callers find the ledger.
-    pub(crate) fn target(&self) -> Target {
-        Target { base: self.service().base().to_owned(), process: self.process }
+    pub(crate) fn targets(&self) -> Vec<Target> {
+        self.replicas.iter().filter_map(Replica::target).collect()
+    }
+
+    /// Where they find those that are not struck.
+    pub(crate) fn other_targets(&self) -> Vec<Target> {
+        let others = self.replicas.iter().enumerate().filter(|(index, _)| *index != self.struck);
+        others.filter_map(|(_, replica)| replica.target()).collect()
     }
 
     /// Whether the ledger was never killed.
     pub(crate) fn is_first_process(&self) -> bool {
-        self.process == 1
+        self.started == 1
+    }
+
+    /// SIGSTOP or SIGCONT.
+    pub(crate) fn signal_ledger(&self, signal: Signal) {
+        kill(self.service().pid(), signal).unwrap();
     }
 
     pub(crate) fn start_ledger(&mut self) {
@@ -158,15 +225,16 @@ impl Stage {
         if let Some(clock) = &self.clock {
             clock.drive(&mut command);
         }
-        self.service = Some(Service::start(command));
-        self.process += 1;
+        self.started += 1;
+        self.replicas[self.struck] =
+            Replica { service: Some(Service::start(command)), process: self.started };
     }
 
     /// SIGKILL.
     pub(crate) fn kill_ledger(&mut self, scene: &Scene) {
         // Somebody else may get its port.
-        scene.retarget(None);
-        self.service.take().expect("it runs").kill();
+        scene.retarget(self.other_targets());
+        self.replicas[self.struck].service.take().expect("it runs").kill();
     }
 
     /// SIGKILL of the postmaster, whose children end with it.
@@ -192,11 +260,12 @@ impl Stage {
     /// Has the ledger's clock be so far ahead; where there is a ledger, it says so itself.
     pub(crate) async fn set_clock(&self, ahead_s: i64) {
         self.clock.as_ref().expect("the stage was set with one").set(ahead_s);
-        let Some(service) = &self.service else { return };
-        let told = service.get("/vtid/health").await.body["timestamp"].clone();
-        let told = Timestamp::parse(told.as_str().unwrap()).unwrap().millis();
-        let wrong = told - Clock::system().now().millis() - 1_000 * ahead_s;
-        assert!(wrong.abs() < 60_000, "the clock is {wrong} ms from where it was set to");
+        for service in self.services().filter(|service| !is_stopped(service)) {
+            let told = service.get("/vtid/health").await.body["timestamp"].clone();
+            let told = Timestamp::parse(told.as_str().unwrap()).unwrap().millis();
+            let wrong = told - Clock::system().now().millis() - 1_000 * ahead_s;
+            assert!(wrong.abs() < 60_000, "the clock is {wrong} ms from where it was set to");
+        }
     }
 
     /// Gives the database's disk its room back, and starts the server again where it has given up meanwhile.
@@ -216,7 +285,7 @@ impl Stage {
 
     /// Stops all servers, so that nothing is left of them.
     pub(crate) async fn strike_the_set(mut self) {
-        drop(self.service.take());
+        self.replicas.clear();
         if let Some(postgres) = self.postgres.take() {
             postgres.stop().await.unwrap();
         }
@@ -238,11 +307,14 @@ impl Stage {
         run_program(&url, &self.nats.url(), arguments).await
     }
 
-    /// What `/readyz` says, if it is 200.
-    async fn readiness(&self) -> Option<Value> {
-        let service = self.service();
-        let ready = service.try_send(service.request(reqwest::Method::GET, "/readyz")).await?;
-        (ready.status == 200).then_some(ready.body)
+    /// What `/readyz` of each says, if it is 200 everywhere.
+    async fn readiness(&self) -> Option<Vec<Value>> {
+        let mut all = Vec::new();
+        for service in self.services() {
+            let ready = service.try_send(service.request(reqwest::Method::GET, "/readyz")).await?;
+            all.push((ready.status == 200).then_some(ready.body)?);
+        }
+        Some(all)
     }
 
     /// Waits until it is ready.
@@ -263,15 +335,30 @@ impl Stage {
     /// that was.
     pub(crate) async fn whole_since(&self, since: Instant, scene: &Scene) -> Duration {
         let position = scene.position();
-        let mut last = json!([]);
+        let (mut last, mut checked, begun) = (json!([]), false, Instant::now());
         eventually("nothing is degraded, and no follower behind", async || {
+            // So that it is known what it was, should it be given up.
+            if !checked && begun.elapsed() > LONG {
+                checked = true;
+                println!("    {:?}", self.run(&["oasis", "check"]).await);
+            }
             let ready = self.readiness().await?;
-            if ready["degraded"] != last {
-                last = ready["degraded"].clone();
+            let degraded = ready.iter().filter_map(|ready| ready["degraded"].as_array()).flatten();
+            let degraded: Value = degraded.cloned().collect();
+            if degraded != last {
+                last = degraded;
                 println!("    degraded: {last}");
             }
-            let followers = ready["followers"].as_array()?;
-            let caught_up = followers.iter().all(|follower| follower["position"].as_u64() >= Some(position));
+            let followers: Vec<&Value> =
+                ready.iter().filter_map(|ready| ready["followers"].as_array()).flatten().collect();
+            // Those of a process that has the lease.
+            let caught_up = ["projector", "relay"].into_iter().all(|name| {
+                followers.iter().any(|follower| {
+                    follower["name"] == name
+                        && follower["leads"] == true
+                        && follower["position"].as_u64() >= Some(position)
+                })
+            });
             (caught_up && last == json!([])).then(|| since.elapsed())
         })
         .await
@@ -281,11 +368,19 @@ impl Stage {
 impl Drop for Stage {
     /// What the ledger said last, where a test fails.
     fn drop(&mut self) {
-        if let Some(service) = self.service.as_ref().filter(|_| std::thread::panicking()) {
+        for service in self.services().filter(|_| std::thread::panicking()) {
+            println!("  {}:", service.base());
             let lines = service.log_lines();
             lines[lines.len().saturating_sub(LAST_LINES)..].iter().for_each(|line| println!("{line}"));
         }
     }
+}
+
+/// Whether it is frozen: it would not answer.
+fn is_stopped(service: &Service) -> bool {
+    let state =
+        std::process::Command::new("ps").args(["-o", "stat=", "-p", &service.pid().to_string()]).output();
+    state.unwrap().stdout.first() == Some(&b'T')
 }
 
 /// The processes that this one started.

@@ -48,6 +48,7 @@ macro_rules! faults {
 
 faults! {
     LedgerKilled, Ledger, "ledger killed (SIGKILL) and started again";
+    LedgerFrozen, Ledger, "one ledger of three frozen";
     PostgresKilled, Postgres, "PostgreSQL killed (SIGKILL) and started again";
     BackendsTerminated, Postgres, "its connections terminated (pg_terminate_backend)";
     BackendsCancelled, Postgres, "its statements cancelled (pg_cancel_backend)";
@@ -99,6 +100,7 @@ impl Fault {
             Self::ClockBack | Self::ClockAhead => &[Need::Clock],
             Self::NewYear => &[Need::Clock, Need::TrustInItsClock],
             Self::Overload => &[Need::FewRequests],
+            Self::LedgerFrozen => &[Need::Replicas],
             _ => &[],
         }
     }
@@ -110,7 +112,8 @@ impl Fault {
             Self::PostgresPaused => between(300, 900, random),
             // A read waits 5 s at most, and nothing waits longer.
             Self::PostgresFrozen => between(5_500, 7_000, random),
-            Self::NatsFrozen => between(500, 8_000, random),
+            // For less or more than its leases last.
+            Self::NatsFrozen | Self::LedgerFrozen => between(500, 8_000, random),
             Self::SlowNetwork | Self::DiskFull => between(2_500, 4_500, random),
             Self::Overload => Duration::from_mins(1),
             _ => between(100, 2_500, random),
@@ -121,6 +124,11 @@ impl Fault {
     pub(crate) async fn begin(self, stage: &mut Stage, callers: &mut Callers, random: &mut Rng) -> usize {
         match self {
             Self::LedgerKilled => stage.kill_ledger(&callers.scene),
+            Self::LedgerFrozen => {
+                stage.signal_ledger(Signal::SIGSTOP);
+                // Those who wait for it already are left to it.
+                callers.scene.retarget(stage.other_targets());
+            }
             Self::PostgresKilled => stage.kill_postgres().await,
             Self::BackendsTerminated => return backends::strike(stage, "pg_terminate_backend", random).await,
             Self::BackendsCancelled => return backends::strike(stage, "pg_cancel_backend", random).await,
@@ -170,8 +178,12 @@ impl Fault {
             Self::LedgerKilled => {
                 let ended = Instant::now();
                 stage.start_ledger();
-                callers.scene.retarget(Some(stage.target()));
+                callers.scene.retarget(stage.targets());
                 return ended;
+            }
+            Self::LedgerFrozen => {
+                stage.signal_ledger(Signal::SIGCONT);
+                callers.scene.retarget(stage.targets());
             }
             Self::PostgresKilled => stage.start_postgres().await,
             Self::PostgresPaused | Self::PostgresFrozen => stage.signal_postgres(Signal::SIGCONT),

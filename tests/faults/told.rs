@@ -14,10 +14,14 @@ pub(crate) struct Answer {
 
 /// Reads the answer; none where there is none.
 pub(crate) fn told(asked: &Asked, answer: Option<Answer>) -> Told {
-    let reads = matches!(asked, Asked::Get { .. });
+    let reads = asked.is_read();
     let Some(answer) = answer else { return Told::Silence };
     let code = answer.body["code"].as_str().unwrap_or_default();
     match (answer.status, code) {
+        (200, _) if matches!(asked, Asked::List { .. }) => match listed(&answer) {
+            Some((position, rows)) => Told::Listed { position, rows },
+            None => Told::Failed(format!("200 without position or rows: {}", answer.body)),
+        },
         (200, _) => match seen(asked, &answer) {
             Some(seen) if reads => Told::Shown(seen),
             Some(seen) => Told::Written { seen, replayed: header(&answer, "idempotency-replayed") == "true" },
@@ -39,6 +43,10 @@ pub(crate) fn told(asked: &Asked, answer: Option<Answer>) -> Told {
 
 fn header<'a>(answer: &'a Answer, name: &str) -> &'a str {
     answer.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+fn listed(answer: &Answer) -> Option<(u64, Vec<Value>)> {
+    Some((header(answer, "ledger-position").parse().ok()?, answer.body["data"].as_array()?.clone()))
 }
 
 fn seen(asked: &Asked, answer: &Answer) -> Option<Seen> {

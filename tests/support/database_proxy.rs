@@ -1,6 +1,6 @@
 //! A network between a process of the ledger and `PostgreSQL` that does harm when told to: it cuts the connection of the
 //! writer before, during and after an append, lets its bytes through late, or leaves the server with half a
-//! conversation, as a power cut does.
+//! conversation, as a power cut or a frozen client does.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -37,6 +37,8 @@ pub(crate) enum Cut {
     Vanish,
     /// The same, and the client can't connect again before the proxy is opened.
     VanishForGood,
+    /// The server gets all but the end of the round trip, and the client's side stays open until the server gives it up.
+    Hold,
 }
 
 /// A cut that was made.
@@ -253,10 +255,11 @@ impl Link {
                 server.write_all(&[others.as_slice(), &last.bytes].concat()).await?;
                 shared.answered(fired, &answer(&mut server).await?);
             }
-            Cut::Vanish | Cut::VanishForGood => {
+            Cut::Vanish | Cut::VanishForGood | Cut::Hold => {
                 server.write_all(&others).await?;
                 shared.fired(cut, request);
-                drop(client);
+                // It would find out at once; who is held does not.
+                let _held = (cut == Cut::Hold).then_some(client);
                 // Held open until the server gives it up.
                 while server.read(&mut [0; 1024]).await? > 0 {}
             }

@@ -1,5 +1,7 @@
 //! Requests of the machine that take a while, each a task of its own.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_nats::Client;
@@ -24,6 +26,8 @@ pub(super) struct Jobs {
     pub(super) log: EventLog,
     pub(super) client: Client,
     pub(super) stream: StreamArgs,
+    /// This process has seen the stream: where it is missing now, it may have been deleted a moment ago.
+    pub(super) was_there: Arc<AtomicBool>,
 }
 
 /// An event that was seen and that the log does not hold.
@@ -70,8 +74,16 @@ impl Jobs {
             // Asked now, it would wait in the client's memory for the connection.
             return open_failed(generation, OpenFault::Unreachable, None);
         }
-        let last = match stream::ensure(&self.context(), &self.stream).await {
-            Ok(last) => last,
+        let ensured = if self.was_there.load(Ordering::Relaxed) {
+            stream::ensure_again(&self.context(), &self.stream).await
+        } else {
+            stream::ensure(&self.context(), &self.stream).await
+        };
+        let last = match ensured {
+            Ok(last) => {
+                self.was_there.store(true, Ordering::Relaxed);
+                last
+            }
             Err(error) => {
                 let fault = match error {
                     StreamError::Differs { .. } | StreamError::Overlap { .. } => OpenFault::StreamDiffers,

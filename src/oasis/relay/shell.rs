@@ -1,6 +1,7 @@
 //! Runs the machine: turns what happens into its inputs, and does what it puts out. No decision is made here.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::{Message, Subscriber};
@@ -98,7 +99,7 @@ pub(super) async fn run(parts: Parts) {
         lease: options.lease,
         started: Instant::now(),
         wire,
-        jobs: Jobs { log, client: nats.client, stream: options.stream },
+        jobs: Jobs { log, client: nats.client, stream: options.stream, was_there: Arc::default() },
         link: nats.link,
         elections,
         connections: 0,
