@@ -128,7 +128,6 @@ impl App {
         let writer_options = writer_options(&tuning, database.clone(), relay.comparer(), &metrics);
         let (projector, projected) = Projector::new(log.clone(), &database);
         let projector = projector.by_lease(projects.clone());
-        let demand = projector.demand();
         let (handle, writer_status, writer) =
             writer::spawn(writer_options, clock.clone(), log.clone(), stop_writer.clone());
         let (auth, keeping_keys) = Auth::start(auth, clock.clone(), stop_http.clone())?;
@@ -148,6 +147,7 @@ impl App {
         let (told, readiness) = watch::channel(Readiness::starting());
         let sources = Sources::new(&metrics, &readiness, relay.status(), &readers, &ground.followers);
         let scraping = ground.scraped.map(|at| sources.serve(at, database.clone(), &stop_followers));
+        let reader = Reader::new(readers.clone(), projected.clone(), &handle).hurrying(projector.demand());
         let mut followers = vec![
             keep_projecting.start(projected.clone(), ProjectorStatus::is_able, stop_followers.clone()),
             keep_relaying.start(relay.status(), RelayStatus::is_able, stop_followers.clone()),
@@ -159,7 +159,6 @@ impl App {
         followers.extend(hearing(&log, &database, &leases, &stop_followers));
         followers.extend(memory.clone().map(|memory| tokio::spawn(memory.follow(stop_followers.clone()))));
         followers.extend(keeping_keys.into_iter().chain(scraping.into_iter().flatten()));
-        let reader = Reader::new(readers, projected, &handle).hurrying(demand);
         let api = Api {
             writer: handle,
             reader: reader.with_memory(memory).with_elsewhere(elsewhere),

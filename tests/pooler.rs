@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, raw_sql};
 use vtid_ledger::database::pooler::{PoolerError, refuse};
-use vtid_ledger::log::connect::{connect, connect_plain, options, pool};
+use vtid_ledger::log::connect::{connect, options, pool};
+use vtid_ledger::log::servers::Servers;
 
 use crate::support::pooler::{PoolMode, Pooler, Pooling};
 use crate::support::service::{Platform, Service, platform, program_on, run_program, some_task};
@@ -22,10 +23,15 @@ async fn before(platform: &Platform, pooling: Pooling) -> Pooler {
     Pooler::start(pooling, &[platform.database.service_url(), platform.database.url()]).await
 }
 
+/// A connection that is told no settings.
+async fn connect_untold(servers: &Servers) -> PgConnection {
+    servers.connect_untold().await.unwrap().0
+}
+
 /// What the question alone says of an address.
 async fn asked(url: &str) -> Result<(), PoolerError> {
-    let options = options(url, "test").unwrap();
-    refuse(connect_plain(&options).await.unwrap(), &options).await
+    let (first, server) = options(url, "test").unwrap().connect_untold().await.unwrap();
+    refuse(first, &server).await
 }
 
 #[tokio::test]
@@ -62,7 +68,7 @@ async fn it_is_found_by_what_it_does() {
             // As many of its sessions as it has are there already, and idle.
             let mut others = Vec::new();
             for _ in 0..sessions {
-                let mut other = connect_plain(&options(&url, "other").unwrap()).await.unwrap();
+                let mut other = connect_untold(&options(&url, "other").unwrap()).await;
                 raw_sql("begin").execute(&mut other).await.unwrap();
                 others.push(other);
             }
@@ -100,6 +106,25 @@ async fn a_pooler_that_takes_no_settings_is_told_how_to() {
     }
 }
 
+/// Reads that may go elsewhere do not go there.
+#[tokio::test]
+async fn reads_leave_such_a_pooler_alone_and_readyz_says_so() {
+    let platform = platform().await;
+    let pooler = before(&platform, pooling(PoolMode::Transaction, 20)).await;
+    let mut command = program_on(platform.database.service_url(), &platform.nats.url());
+    command.args(["serve", "--listen", "127.0.0.1:0"]).stdout(std::process::Stdio::null());
+    command.env("DATABASE_READ_URL", pooler.before(platform.database.service_url()));
+    let service = Service::start(command);
+    eventually("the pooler is named", async || {
+        let degraded = service.get("/readyz").await.body["degraded"].to_string();
+        degraded.contains("pooler in transaction or statement mode").then_some(())
+    })
+    .await;
+    let created = service.create(some_task("read from the primary")).await.expect(200);
+    service.get(&format!("/vtid/{}", created.vtid())).await.expect(200);
+    service.get("/vtid/list").await.expect(200);
+}
+
 /// While others come and go, and many ask at once.
 #[tokio::test]
 async fn no_alarm_is_raised_at_postgresql_itself() {
@@ -107,7 +132,7 @@ async fn no_alarm_is_raised_at_postgresql_itself() {
     let options = options(database.url(), "other").unwrap();
     let coming_and_going = tokio::spawn(async move {
         loop {
-            let mut connection = connect_plain(&options).await.unwrap();
+            let mut connection = connect_untold(&options).await;
             raw_sql("select 1").execute(&mut connection).await.unwrap();
         }
     });
@@ -135,7 +160,7 @@ async fn each_session_has_the_ledgers_own_settings() {
     for url in [database.url(), &behind] {
         let options = options(url, "test").unwrap();
         let several = pool(options.clone(), 1);
-        let (plain, own) = (connect_plain(&options).await.unwrap(), connect(&options).await.unwrap());
+        let (plain, own) = (connect_untold(&options).await, connect(&options).await.unwrap());
         let one_of_several = several.acquire().await.unwrap().detach();
         for (mut connection, are_own) in [(plain, url != behind), (own, true), (one_of_several, true)] {
             for (setting, other) in SETTINGS {

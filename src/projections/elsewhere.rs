@@ -4,6 +4,7 @@
 //! to the primary meanwhile, and `/readyz` says so. One that is behind for a moment is asked; what a read must show it must
 //! show there, too.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::connections::ReadConnections;
+use crate::database::pooler::{self, PoolerError};
 use crate::domain::position::Position;
 use crate::domain::record::LedgerId;
 use crate::log::EventLog;
@@ -95,17 +97,27 @@ impl ReadServers {
 
     /// Looks at them again and again, beside the primary's `log`, until cancelled.
     pub async fn watch(self, log: EventLog, stop: CancellationToken) {
-        let (mut kept, mut lag) = (Kept::default(), Lag::default());
+        let _ = stop.run_until_cancelled(self.look_on(&log)).await;
+    }
+
+    async fn look_on(&self, log: &EventLog) -> Infallible {
+        let (mut kept, mut lag, mut sessions_are_own) = (Kept::default(), Lag::default(), false);
         loop {
-            let trouble = match timeout(LOOK_TIMEOUT, shows(&mut kept, &self.servers)).await {
-                Ok(Ok(shows)) => self.compare(&log, &shows, &mut lag).await,
-                Ok(Err(error)) => Some(format!("it does not answer: {error}")),
-                Err(_) => Some("it takes too long to answer".to_owned()),
-            };
-            self.told(trouble);
-            if stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
-                return;
+            if !sessions_are_own && let Some(trouble) = shared(&self.servers).await {
+                self.told(Some(trouble));
+            } else {
+                sessions_are_own = true;
+                self.told(self.look(log, &mut kept, &mut lag).await);
             }
+            tokio::time::sleep(EVERY).await;
+        }
+    }
+
+    async fn look(&self, log: &EventLog, kept: &mut Kept, lag: &mut Lag) -> Option<String> {
+        match timeout(LOOK_TIMEOUT, shows(kept, &self.servers)).await {
+            Ok(Ok(shows)) => self.compare(log, &shows, lag).await,
+            Ok(Err(error)) => Some(format!("it does not answer: {error}")),
+            Err(_) => Some("it takes too long to answer".to_owned()),
         }
     }
 
@@ -138,6 +150,21 @@ impl Lag {
         self.since = (shown < before).then(|| self.since.unwrap_or(now));
         let behind = self.since.is_some_and(|since| now.duration_since(since) >= BEHIND_MAX);
         behind.then(|| format!("its read table is {} events behind", head.get().saturating_sub(shown.get())))
+    }
+}
+
+/// Whether their sessions are shared with others, who would get our answers and we theirs.
+async fn shared(servers: &Servers) -> Option<String> {
+    let asked = async {
+        let (first, server) = servers.connect_untold().await?;
+        pooler::refuse(first, &server).await
+    };
+    match asked.await {
+        Ok(()) => None,
+        Err(PoolerError::Shared(how)) => {
+            Some(format!("it is a pooler in transaction or statement mode: {how}"))
+        }
+        Err(error) => Some(format!("it does not answer: {error}")),
     }
 }
 
