@@ -14,6 +14,7 @@ pub mod hosts;
 pub mod kept;
 pub mod listen;
 pub mod load;
+mod lookout;
 pub mod lookup;
 pub mod notify;
 pub mod pool;

@@ -10,12 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures::future::join_all;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection};
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
 use super::hosts::{HostsError, Wanted, split};
 pub use super::kept::Kept;
@@ -24,9 +22,7 @@ use super::session;
 /// How long a connection may take to be made, where there is one server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The same for each of several: the others are waited for, too.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often it is looked which of several is the primary.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 /// In recovery: a standby.
 const STANDBY: &str = "it is a standby, which takes no writes";
 
@@ -37,9 +33,9 @@ pub struct Timeline(u32);
 /// How to reach them: cheap to clone, and what is known of them is shared by all clones.
 #[derive(Clone)]
 pub struct Servers {
-    each: Vec<PgConnectOptions>,
+    pub(super) each: Vec<PgConnectOptions>,
     wanted: Wanted,
-    known: Arc<Known>,
+    pub(super) known: Arc<Known>,
 }
 
 /// Whether a session's settings are told once more when it is there.
@@ -49,9 +45,9 @@ enum Settings {
     Untold,
 }
 
-struct Known {
+pub(super) struct Known {
     /// The one to try first.
-    preferred: AtomicUsize,
+    pub(super) preferred: AtomicUsize,
     /// The highest that was seen.
     timeline: watch::Sender<Timeline>,
 }
@@ -200,7 +196,10 @@ impl Servers {
     }
 
     /// The timeline that a server writes, zero where it does not tell; none if it is a standby.
-    async fn timeline_of(&self, connection: &mut PgConnection) -> Result<Option<Timeline>, sqlx::Error> {
+    pub(super) async fn timeline_of(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<Option<Timeline>, sqlx::Error> {
         if self.are_several() {
             let wal = "select case when pg_is_in_recovery() then null else pg_walfile_name(pg_current_wal_lsn()) end";
             match scalar::<Option<String>>(connection, wal).await {
@@ -215,7 +214,7 @@ impl Servers {
     }
 
     /// Remembers it, if it is the highest; gives the highest.
-    fn saw(&self, timeline: Timeline) -> Timeline {
+    pub(super) fn saw(&self, timeline: Timeline) -> Timeline {
         let higher = self.known.timeline.send_if_modified(|highest| {
             let higher = timeline > *highest;
             *highest = timeline.max(*highest);
@@ -225,62 +224,6 @@ impl Servers {
             tracing::info!(timeline = timeline.0, "the primary's timeline");
         }
         self.timeline()
-    }
-
-    /// Asks all of several which one is the primary, for two seconds at most: the first in the list need not be.
-    pub async fn look_around(&self) {
-        if self.are_several() {
-            self.look(&mut self.no_connections()).await;
-        }
-    }
-
-    /// Looks again and again which of several is the primary, until cancelled: a primary that was frozen, and is replaced, is
-    /// left alone even by connections that it would still answer.
-    pub async fn keep_lookout(self, stop: CancellationToken) {
-        if !self.are_several() {
-            return stop.cancelled().await;
-        }
-        let lookout = self.application_name("vtid-ledger lookout");
-        let mut connections = self.no_connections();
-        loop {
-            lookout.look(&mut connections).await;
-            if stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_none() {
-                return;
-            }
-        }
-    }
-
-    fn no_connections(&self) -> Vec<Option<PgConnection>> {
-        self.each.iter().map(|_| None).collect()
-    }
-
-    async fn look(&self, connections: &mut [Option<PgConnection>]) {
-        let asked = connections.iter_mut().enumerate().map(async |(index, connection)| {
-            let answer = timeout(ATTEMPT_TIMEOUT, self.ask(index, connection)).await;
-            let timeline = answer.unwrap_or(Err(sqlx::Error::PoolTimedOut)).ok().flatten()?;
-            Some((timeline, std::cmp::Reverse(index)))
-        });
-        let found = join_all(asked).await.into_iter().flatten().max();
-        if let Some((timeline, std::cmp::Reverse(index))) = found
-            && timeline >= self.saw(timeline)
-        {
-            self.known.preferred.store(index, Ordering::Relaxed);
-        }
-    }
-
-    /// A server's timeline, none if it is a standby; the connection is kept if it answers.
-    async fn ask(
-        &self,
-        index: usize,
-        kept: &mut Option<PgConnection>,
-    ) -> Result<Option<Timeline>, sqlx::Error> {
-        let mut connection = match kept.take() {
-            Some(connection) => connection,
-            None => self.each[index].connect().await?,
-        };
-        let timeline = self.timeline_of(&mut connection).await?;
-        *kept = Some(connection);
-        Ok(timeline)
     }
 }
 

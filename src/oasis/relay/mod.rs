@@ -6,6 +6,7 @@
 mod feed;
 mod jobs;
 pub mod machine;
+mod perform;
 mod shell;
 mod spans;
 mod status;

@@ -13,20 +13,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::RelayOptions;
 use super::feed::{Feed, FeedEvent, Ready};
-use super::jobs::{Done, Jobs, Lost};
-use super::machine::{Generation, Input, Known, Machine, Output, State};
+use super::jobs::{Done, Jobs};
+use super::machine::{Generation, Input, Known, Machine, State};
 use super::spans::PublishSpans;
 use super::status::RelayStatus;
 use super::wire::Wire;
-use crate::domain::position::Position;
 use crate::leases::Held;
 use crate::log::EventLog;
 use crate::log::hold::Losses;
 use crate::oasis::connect::{Link, Nats};
 use crate::telemetry::metrics::relay::RelayMetrics;
-
-/// The client's queue to the connection is full for so long only if the connection is stuck.
-const SEND_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Answers that are taken, where so many are there, before anything else is looked at: they come by the hundred.
 const ANSWERS_AT_ONCE: usize = 256;
@@ -57,28 +53,28 @@ enum Event {
     Tick,
 }
 
-struct Shell {
+pub(super) struct Shell {
     machine: Machine,
     lease: Held,
     started: Instant,
-    wire: Wire,
-    jobs: Jobs,
+    pub(super) wire: Wire,
+    pub(super) jobs: Jobs,
     link: watch::Receiver<Link>,
     elections: Subscriber,
     connections: u64,
-    feed: Option<Feed>,
+    pub(super) feed: Option<Feed>,
     /// Entries that the machine knows, from the one after its proven position on.
-    ready: VecDeque<Ready>,
-    requests: JoinSet<Done>,
-    holds: JoinSet<bool>,
+    pub(super) ready: VecDeque<Ready>,
+    pub(super) requests: JoinSet<Done>,
+    pub(super) holds: JoinSet<bool>,
     waiting: Vec<(Generation, oneshot::Sender<()>)>,
     /// The attempt in which a comparison was last asked for.
     asked: Generation,
     /// The losses that had been accepted when the log was last followed anew.
-    losses: Losses,
+    pub(super) losses: Losses,
     status: watch::Sender<RelayStatus>,
     metrics: RelayMetrics,
-    spans: PublishSpans,
+    pub(super) spans: PublishSpans,
     unreadable: Option<String>,
     trouble: Option<String>,
 }
@@ -238,7 +234,7 @@ impl Shell {
         }
     }
 
-    fn note(&mut self, trouble: Option<String>) {
+    pub(super) fn note(&mut self, trouble: Option<String>) {
         if let Some(trouble) = trouble {
             tracing::debug!(%trouble, "relay");
             self.trouble = Some(trouble);
@@ -276,63 +272,6 @@ impl Shell {
         while self.ready.front().is_some_and(|ready| ready.entry.position() <= proven) {
             self.ready.pop_front();
         }
-    }
-
-    /// Does what the machine says; an attempt whose messages can't even be sent has failed.
-    async fn perform(&mut self, output: Output) -> Result<(), Generation> {
-        match output {
-            Output::Open { generation } => {
-                self.requests.abort_all();
-                self.requests.spawn(self.jobs.clone().open(generation));
-            }
-            Output::AskLog { generation, position, id } => {
-                self.requests.spawn(self.jobs.clone().ask_log(generation, position, id));
-            }
-            Output::SetHold { position, id, seen } if self.holds.is_empty() => {
-                // What this process handed over may be what was lost: it must not be published again.
-                self.jobs.log.forget_tail();
-                let lost = Lost { position, id, seen, losses: self.losses };
-                self.holds.spawn(self.jobs.clone().set_hold(lost));
-            }
-            // The machine says it again as long as it finds the same.
-            Output::SetHold { .. } => {}
-            Output::Follow { follow, after } => {
-                self.ready.clear();
-                self.feed = Some(Feed::start(self.jobs.log.clone(), follow, after));
-            }
-            Output::Unfollow => {
-                self.ready.clear();
-                self.feed = None;
-            }
-            Output::Read { generation, position } => {
-                let sent = tokio::time::timeout(SEND_PATIENCE, self.wire.read(generation, position)).await;
-                return self.sent(generation, sent);
-            }
-            Output::Publish { generation, position } => {
-                let Some(ready) = ready_at(&self.ready, position) else {
-                    tracing::error!(%position, "an event to publish is not at hand");
-                    return Err(generation);
-                };
-                self.spans.begin(generation, ready);
-                let sent = tokio::time::timeout(SEND_PATIENCE, self.wire.publish(generation, ready)).await;
-                return self.sent(generation, sent);
-            }
-        }
-        Ok(())
-    }
-
-    fn sent(
-        &mut self,
-        generation: Generation,
-        sent: Result<Result<(), async_nats::PublishError>, tokio::time::error::Elapsed>,
-    ) -> Result<(), Generation> {
-        let trouble = match sent {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => format!("the NATS client refuses: {error}"),
-            Err(_) => "the connection to NATS is stuck".to_owned(),
-        };
-        self.note(Some(trouble));
-        Err(generation)
     }
 
     /// Tells the status, and those who wait for a comparison.
@@ -375,10 +314,4 @@ async fn next_of(feed: &mut Option<Feed>) -> FeedEvent {
 fn known(ready: &Ready) -> Known {
     let event = &ready.entry.recorded.event;
     Known { position: event.position, id: event.id, bytes: ready.entry.approximate_bytes() }
-}
-
-fn ready_at(ready: &VecDeque<Ready>, position: Position) -> Option<&Ready> {
-    let first = ready.front()?.entry.position();
-    let index = usize::try_from(position.get().checked_sub(first.get())?).ok()?;
-    ready.get(index).filter(|ready| ready.entry.position() == position)
 }
