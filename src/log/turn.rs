@@ -16,9 +16,12 @@ use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
 use crate::domain::record::Recorded;
 
+/// How long an append waits for a row of another's: with the first try for the lock after it, a little longer than that other
+/// may wait for its client, and less than a second in all, so that nobody who is frozen holds up the others for longer.
+pub const APPEND_LOCK_TIMEOUT: &str = "700ms";
 /// How long the lock is tried for, each time, with what blocks it ended in between: short at first, for whoever comes
-/// here because something has blocked an append for a second already.
-const LOCK_TRIES_MS: [u32; 9] = [200, 1_000, 1_000, 1_000, 1_000, 1_000, 1_000, 1_000, 1_000];
+/// here because something has blocked an append for some time already ([`APPEND_LOCK_TIMEOUT`]).
+const LOCK_TRIES_MS: [u32; 9] = [100, 1_000, 1_000, 1_000, 1_000, 1_000, 1_000, 1_000, 1_000];
 /// A longer tail is not folded on: the writer forgets its states instead.
 const TAIL_EVENTS: u32 = 1024;
 
@@ -248,8 +251,8 @@ fn is_lock_timeout(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "55P03")
 }
 
-/// Ends sessions of this role that hold the lock and have waited for their client for over a second: a client that
-/// vanished between Execute and Sync would hold it, and its rows, without end.
+/// Ends sessions of this role that hold the lock and have waited for their client for over three quarters of a second: a
+/// client that vanished between Execute and Sync would hold it, and its rows, without end.
 ///
 /// Found by one statement and ended by another: within one, `PostgreSQL` may call the function on a session before it
 /// has looked whether that session is meant.
@@ -263,7 +266,7 @@ async fn end_blockers(connection: &mut PgConnection) -> Result<(), sqlx::Error> 
            and l.objsubid = 1
            and a.pid <> pg_backend_pid() and a.usename = current_user
            and a.wait_event_type = 'Client' and a.state in ('active', 'idle in transaction', 'idle in transaction (aborted)')
-           and a.state_change < clock_timestamp() - interval '1 second'",
+           and a.state_change < clock_timestamp() - interval '750 milliseconds'",
     )
     .fetch_all(&mut *connection)
     .await?;

@@ -20,7 +20,7 @@ use crate::log::hold::Losses;
 use crate::log::load::{Loaded, Wanted, load};
 use crate::log::read::ReadError;
 use crate::log::servers::{Servers, Timeline};
-use crate::log::turn::{Turn, TurnView};
+use crate::log::turn::{APPEND_LOCK_TIMEOUT, Turn, TurnView};
 
 /// One connection to the primary, or a turn that is open on it.
 pub(super) struct Operations {
@@ -47,8 +47,8 @@ impl Operations {
     pub(super) fn new(options: WriterOptions) -> Self {
         let WriterOptions { database, operation_timeout: limit, max_ahead, compare, .. } = options;
         // An append that meets another's row waits for that one's commit, and without end where its client has vanished:
-        // after a second it gives up, surely not written, and a turn ends whoever is in the way.
-        let database = database.options([("lock_timeout", "1s")]);
+        // after a while it gives up, surely not written, and a turn ends whoever is in the way.
+        let database = database.options([("lock_timeout", APPEND_LOCK_TIMEOUT)]);
         Self {
             database,
             limit,

@@ -41,7 +41,7 @@ pub(super) struct Lost {
 }
 
 /// The stream is looked at once more under the append lock, within less than others wait before they end who blocks it.
-const LOOK_TIMEOUT: Duration = Duration::from_millis(800);
+const LOOK_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Why it is not known yet whether a hold is needed.
 #[derive(Debug, thiserror::Error)]
