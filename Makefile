@@ -49,8 +49,9 @@ help:
 run: deps
 	cargo run --release -- dev $(RUN_ARGS)
 
+# Most tests wait for a server or a lease more than they compute: so twice as many at once as there are cores.
 test: deps test-deps
-	cargo test
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(getconf _NPROCESSORS_ONLN)))} cargo test
 
 # Another first seed: SIMULATION_FROM=n. One seed alone, step by step: SIMULATION_SEED=n.
 simulate:
