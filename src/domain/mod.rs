@@ -3,6 +3,7 @@
 //! A **command** ([`command`]) is **decided** ([`decide`]) on a state into **events** ([`event`]) or a refusal;
 //! events **evolve** ([`evolve`]) the state. An event's **record** ([`record`]) is its exact bytes.
 
+pub mod changes;
 pub mod command;
 pub mod cursor;
 pub mod decide;
