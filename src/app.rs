@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::TuningArgs;
 use crate::database::DatabaseError;
 use crate::health::{Watched, watch_over};
+use crate::history::History;
 use crate::http::ready::Readiness;
 use crate::http::{Api, App as HttpApp, HttpLimits, MalformedOrigin, serve};
 use crate::leases::{Held, Leases, Role};
@@ -120,6 +121,7 @@ impl App {
         let AppOptions { stream, auth, tuning, .. } = options;
         let (metrics, traces) = (Arc::new(Metrics::default()), Traces::from_environment()?);
         let readers = ReadConnections::new(database.clone(), tuning.read_connections);
+        let past = ReadConnections::new(database.clone(), tuning.history_connections);
         let [stop_http, stop_writer, stop_followers] = std::array::from_fn(|_| CancellationToken::new());
         let leases = Leases::new(process, &database);
         let [(keep_projecting, projects), (keep_relaying, relays)] = Role::ALL.map(|role| leases.role(role));
@@ -145,9 +147,11 @@ impl App {
             leases: [projects, relays],
         };
         let (told, readiness) = watch::channel(Readiness::starting());
-        let sources = Sources::new(&metrics, &readiness, relay.status(), &readers, &ground.followers);
+        let sources =
+            Sources::new(&metrics, &readiness, relay.status(), [&readers, &past], &ground.followers);
         let scraping = ground.scraped.map(|at| sources.serve(at, database.clone(), &stop_followers));
         let reader = Reader::new(readers.clone(), projected.clone(), &handle).hurrying(projector.demand());
+        let looking_back = Reader::new(past.clone(), projected.clone(), &handle).hurrying(projector.demand());
         let mut followers = vec![
             keep_projecting.start(projected.clone(), ProjectorStatus::is_able, stop_followers.clone()),
             keep_relaying.start(relay.status(), RelayStatus::is_able, stop_followers.clone()),
@@ -162,6 +166,7 @@ impl App {
         let api = Api {
             writer: handle,
             reader: reader.with_memory(memory).with_elsewhere(elsewhere),
+            history: History::new(past, looking_back, log.heard()),
             clock,
             readiness: readiness.clone(),
             auth: Arc::new(auth),

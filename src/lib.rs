@@ -10,6 +10,7 @@ pub mod dev;
 pub mod domain;
 pub mod fetch;
 pub mod health;
+pub mod history;
 pub mod http;
 pub mod leases;
 pub mod log;

@@ -23,6 +23,7 @@ use crate::domain::status::Status;
 use crate::domain::task::Task;
 use crate::domain::time::Timestamp;
 use crate::domain::vtid::Vtid;
+use crate::history::History;
 use crate::http::ready::Readiness;
 use crate::http::{Api, App, HttpLimits, at, closed, router, serve};
 use crate::log::connect;
@@ -59,6 +60,7 @@ pub(super) async fn start_with(limits: HttpLimits, queue: usize) -> Server {
     let api = Arc::new(Api {
         writer,
         reader: unreachable_reader(),
+        history: unreachable_history(),
         clock,
         readiness,
         auth: Arc::new(Auth::open()),
@@ -78,11 +80,20 @@ pub(super) async fn start_with(limits: HttpLimits, queue: usize) -> Server {
     Server { address, submissions, stop, serving, client: crate::fetch::client().build().unwrap() }
 }
 
+fn unreachable_connections() -> ReadConnections {
+    let options = connect::options("postgres://nobody@127.0.0.1:1/nothing", "test").unwrap();
+    ReadConnections::new(options, 1)
+}
+
 /// Reads from a database that is away.
 fn unreachable_reader() -> Reader {
-    let options = connect::options("postgres://nobody@127.0.0.1:1/nothing", "test").unwrap();
     let (_, status) = watch::channel(ProjectorStatus::default());
-    Reader::acknowledging(ReadConnections::new(options, 1), status, || Position::ZERO)
+    Reader::acknowledging(unreachable_connections(), status, || Position::ZERO)
+}
+
+fn unreachable_history() -> History {
+    let (_, heard) = watch::channel(Position::ZERO);
+    History::new(unreachable_connections(), unreachable_reader(), heard)
 }
 
 impl Drop for Server {
