@@ -16,7 +16,7 @@ pub(super) const LOOK_BYTES: u32 = 1 << 20;
 /// Bytes of records of a page at most, though always one record.
 const PAGE_BYTES: usize = 4 << 20;
 /// Positions that a page looks through at most: a request is short, however rare what it asks for is.
-pub const PAGE_POSITIONS: u64 = 10 * WINDOW;
+pub const PAGE_POSITIONS: u64 = 5 * WINDOW;
 
 /// Which records are wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
