@@ -1,5 +1,7 @@
 //! All records to the log's end, piece by piece: never one transaction, and never more than a piece in memory.
 
+use std::time::Duration;
+
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::records::{LOOK_BYTES, Next, RecordQuery, Stretch};
@@ -9,7 +11,9 @@ use crate::log::records::Most;
 use crate::projections::read::ReadFailure;
 
 /// Records of a piece at most.
-const PIECE_RECORDS: u32 = 4096;
+const PIECE_RECORDS: u32 = 2048;
+/// How long a piece may take: an export that waits for a connection is better than one that breaks off.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An export under way. Whoever drops it ends it: between two pieces it holds no connection.
 pub struct Export {
@@ -48,7 +52,7 @@ impl Export {
             return Ok(None);
         }
         let most = Most { records: PIECE_RECORDS, bytes: LOOK_BYTES };
-        let looked = self.history.look(&Next { stretch: &self.stretch, most }).await?;
+        let looked = self.history.look_within(PATIENCE, &Next { stretch: &self.stretch, most }).await?;
         self.stretch.after = looked.to;
         let bytes = looked.records.iter().map(|record| record.body.len() + 1).sum();
         let mut lines = String::with_capacity(bytes);

@@ -149,7 +149,15 @@ impl History {
     }
 
     async fn look<Q: Question>(&self, question: &Q) -> Result<Q::Answer, ReadFailure> {
-        let asked = timeout(LOOK_TIMEOUT, ask(&self.connections, question)).await;
+        self.look_within(LOOK_TIMEOUT, question).await
+    }
+
+    async fn look_within<Q: Question>(
+        &self,
+        limit: Duration,
+        question: &Q,
+    ) -> Result<Q::Answer, ReadFailure> {
+        let asked = timeout(limit, ask(&self.connections, question)).await;
         Ok(asked.map_err(|_| sqlx::Error::PoolTimedOut)??.value)
     }
 }

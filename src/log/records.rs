@@ -93,18 +93,21 @@ async fn of_all(
     to: Position,
     most: Most,
 ) -> Result<(Vec<PgRow>, Position), ReadError> {
-    let end = to.min(after.plus(WINDOW));
-    // The sum knows a body's length without fetching it.
+    // Without a filter every position is one more record.
+    let is_filtered = *filter != RecordFilter::default();
+    let end = to.min(after.plus(if is_filtered { WINDOW } else { u64::from(most.records) }));
+    // A body's length is known without fetching it; the bodies come last, so that none is sorted, or left over.
     let rows = sqlx::query(
-        "select position, body from (
-             select position, body, sum(octet_length(body)) over (order by position) as bytes from (
-                 select position, body from ledger.event
+        "select summed.position, e.body from (
+             select position, sum(bytes) over (order by position) - bytes as bytes_before from (
+                 select position, octet_length(body) as bytes from ledger.event
                  where position > $1 and position <= $2 and ($3::text is null or tenant = $3)
                      and ($4::text is null or type = $4) and ($5::text is null or actor = $5)
                  order by position limit $6
              ) page
          ) summed
-         where bytes - octet_length(body) < $7 order by position",
+         cross join lateral (select body from ledger.event where position = summed.position offset 0) e
+         where bytes_before < $7 order by summed.position",
     )
     .bind(after.to_i64())
     .bind(end.to_i64())
@@ -130,16 +133,17 @@ async fn of_task(
     let version = version_at(connection, vtid, after).await?;
     let last = Version::new(version.get().saturating_add(WINDOW));
     let rows = sqlx::query(
-        "select position, body from (
-             select position, body, sum(octet_length(body)) over (order by position) as bytes from (
-                 select position, body from ledger.event
+        "select summed.position, e.body from (
+             select position, sum(bytes) over (order by position) - bytes as bytes_before from (
+                 select position, octet_length(body) as bytes from ledger.event
                  where vtid = $1 and version > $2 and version <= $3 and position <= $4
                      and ($5::text is null or tenant = $5) and ($6::text is null or type = $6)
                      and ($7::text is null or actor = $7)
                  order by version limit $8
              ) page
          ) summed
-         where bytes - octet_length(body) < $9 order by position",
+         cross join lateral (select body from ledger.event where position = summed.position offset 0) e
+         where bytes_before < $9 order by summed.position",
     )
     .bind(vtid.to_string())
     .bind(version.to_i64())
