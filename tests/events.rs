@@ -146,6 +146,9 @@ async fn diverse(platform: &Platform, service: &Service) -> Vec<Recorded> {
     parsed(&bodies(&mut platform.connection().await).await)
 }
 
+/// What a filter lets through.
+type Matches<'a> = Box<dyn Fn(&Recorded) -> bool + 'a>;
+
 #[tokio::test]
 async fn every_filter_filters_and_they_combine() {
     let platform = platform().await;
@@ -154,7 +157,6 @@ async fn every_filter_filters_and_they_combine() {
     let bearer = token(&json!({"role": "service_role", "sub": "reader"}));
     let time = |index: usize| log[index].event.recorded_at;
     let vtid = log[10].event.vtid;
-    type Matches<'a> = Box<dyn Fn(&Recorded) -> bool + 'a>;
     let (since, until) = (time(9), time(20));
     let filters: Vec<(String, Matches)> = vec![
         ("tenant=b".into(), Box::new(|r| r.event.tenant.as_str() == "b")),
@@ -290,14 +292,14 @@ async fn exports_are_bounded_and_end_with_their_callers() {
     let service = platform.serve().await;
     create_many(&service, 1).await;
     append_many(&mut platform.connection().await, 24_999).await;
-    let begin =
+    let export =
         async || service.request(Method::GET, "/events").header("accept", LINES).send().await.unwrap();
     let mut open = Vec::new();
     for _ in 0..vtid_ledger::history::EXPORTS_MAX {
         // A machine that is busy may take its time to answer the first look.
-        let begun =
-            eventually("an export begins", async || Some(begin().await).filter(|r| r.status() == 200));
-        let mut response = begun.await;
+        let answered =
+            eventually("an export begins", async || Some(export().await).filter(|r| r.status() == 200));
+        let mut response = answered.await;
         assert!(response.chunk().await.unwrap().unwrap().starts_with(b"{\"specversion\""));
         open.push(response);
     }
@@ -338,9 +340,9 @@ async fn a_page_looks_at_so_many_positions_and_says_how_far_it_came() {
     append_many(&mut ledger.connection().await, i64::try_from(last).unwrap() - 1).await;
     let connections = ReadConnections::new(ledger.writer_options().database, 2);
     let (_projector, status) = watch::channel(ProjectorStatus::default());
-    let reader = Reader::acknowledging(connections.clone(), status, || Position::ZERO);
+    let reader = Reader::acknowledging(connections, status, || Position::ZERO);
     let (_heard, heard) = watch::channel(Position::ZERO);
-    let history = History::new(connections, reader, heard);
+    let history = History::new(reader, heard);
     let of =
         |filter| RecordQuery { from: Position::new(2), since: None, until: None, filter: Wanted::Of(filter) };
     let nobody =

@@ -13,7 +13,8 @@ async fn history(service: &Service, vtid: &str) -> Answer {
     service.get(&format!("/vtid/{vtid}/events")).await.expect(200)
 }
 
-fn change(field: &str, before: Value, after: Value) -> Value {
+fn change(field: &str, before: impl Into<Value>, after: impl Into<Value>) -> Value {
+    let (before, after): (Value, Value) = (before.into(), after.into());
     json!({"field": field, "before": before, "after": after})
 }
 
@@ -92,17 +93,17 @@ async fn a_walk_shows_each_event_once_while_others_come() {
     let service = platform.serve().await;
     let vtid = service.create(some_task("walked")).await.expect(200).vtid().to_owned();
     let other = service.create(some_task("another")).await.expect(200).vtid().to_owned();
-    let patch = async |n: usize| {
-        drop(service.patch(&vtid, format!(r#"{{"metadata":{{"n":{n}}}}}"#)).await.expect(200))
+    let grow = async |n: usize| {
+        service.patch(&vtid, format!(r#"{{"metadata":{{"n":{n}}}}}"#)).await.expect(200);
     };
     for n in 0..150 {
-        patch(n).await;
+        grow(n).await;
     }
     service.patch(&other, r#"{"status":"active"}"#).await.expect(200);
     let path = format!("/vtid/{vtid}/events?limit=7");
     let more = async {
         for n in 150..200 {
-            patch(n).await;
+            grow(n).await;
         }
     };
     let (during, ()) = tokio::join!(walk(&service, &path), more);

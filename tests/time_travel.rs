@@ -76,9 +76,12 @@ fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
+/// A filter, and what it lets through.
+type Filter = (String, Box<dyn Fn(&Task) -> bool>);
+
 /// Some filters that some of these tasks match, and what matches them.
-fn filters(tasks: &Tasks) -> Vec<(String, Box<dyn Fn(&Task) -> bool>)> {
-    let mut filters: Vec<(String, Box<dyn Fn(&Task) -> bool>)> = vec![(String::new(), Box::new(|_| true))];
+fn filters(tasks: &Tasks) -> Vec<Filter> {
+    let mut filters: Vec<Filter> = vec![(String::new(), Box::new(|_| true))];
     for status in Status::ALL {
         filters.push((format!("&status={status}"), Box::new(move |task| task.status == status)));
     }

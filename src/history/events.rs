@@ -151,7 +151,7 @@ impl PageOf {
                     page.next = Some(StreamCursor { version: task.version, position: task.position });
                     return Ok(page);
                 }
-                state = Some(step(state, &recorded.event, &mut page)?);
+                state = Some(step(state.as_ref(), &recorded.event, &mut page)?);
             }
             if events.len() < left as usize {
                 return Ok(page);
@@ -161,15 +161,15 @@ impl PageOf {
 }
 
 /// Folds an event, and adds what it did to the page.
-fn step(before: Option<Task>, event: &Event, page: &mut EventPage) -> Result<Task, ReadFailure> {
-    let after = evolve(before.clone(), event).map_err(|error| {
+fn step(before: Option<&Task>, event: &Event, page: &mut EventPage) -> Result<Task, ReadFailure> {
+    let after = evolve(before.cloned(), event).map_err(|error| {
         tracing::error!(%error, "a stream does not fold");
         ReadError::Damaged(event.position)
     })?;
     if page.count > 0 {
         page.events.push(',');
     }
-    print(event, &changes(before.as_ref(), &after), &mut page.events);
+    print(event, &changes(before, &after), &mut page.events);
     page.count += 1;
     Ok(after)
 }

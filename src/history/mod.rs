@@ -21,7 +21,6 @@ use crate::domain::position::Position;
 use crate::domain::task::Task;
 use crate::domain::time::Timestamp;
 use crate::domain::vtid::Vtid;
-use crate::projections::connections::ReadConnections;
 use crate::projections::past::PastQuery;
 use crate::projections::question::{Question, ask};
 use crate::projections::read::{Page, ReadFailure, Reader};
@@ -39,8 +38,7 @@ const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Reads the past: cheap to clone.
 #[derive(Clone)]
 pub struct History {
-    connections: ReadConnections,
-    /// On the same connections.
+    /// Has the connections.
     reader: Reader,
     /// The log's growth, as this process hears of it: a hint.
     heard: watch::Receiver<Position>,
@@ -71,10 +69,10 @@ pub enum HistoryFailure {
 }
 
 impl History {
-    /// Reads by `connections`, as `reader` does; `heard` tells of the log's growth.
+    /// Reads by the connections of `reader`; `heard` tells of the log's growth.
     #[must_use]
-    pub fn new(connections: ReadConnections, reader: Reader, heard: watch::Receiver<Position>) -> Self {
-        Self { connections, reader, heard, exports: Arc::new(Semaphore::new(EXPORTS_MAX)) }
+    pub fn new(reader: Reader, heard: watch::Receiver<Position>) -> Self {
+        Self { reader, heard, exports: Arc::new(Semaphore::new(EXPORTS_MAX)) }
     }
 
     /// The log's last event: `at_least`, and all that this process acknowledged before. Waits for it where it must.
@@ -157,7 +155,7 @@ impl History {
         limit: Duration,
         question: &Q,
     ) -> Result<Q::Answer, ReadFailure> {
-        let asked = timeout(limit, ask(&self.connections, question)).await;
+        let asked = timeout(limit, ask(self.reader.connections(), question)).await;
         Ok(asked.map_err(|_| sqlx::Error::PoolTimedOut)??.value)
     }
 }

@@ -4,7 +4,7 @@
 //! last event is not past the position is right as it stands; the others are folded from the log. What may have changed
 //! is filtered after that, so that a page can take many rows: it ends early, with a cursor, once it has cost enough.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::{FromRow, PgConnection};
 
@@ -115,10 +115,8 @@ async fn as_they_were(
 ) -> Result<u64, ReadFailure> {
     let later = |task: &&Task| task.position > position;
     let changed: BTreeSet<_> = rows.iter().filter(later).map(|task| task.vtid).collect();
-    let folded = match changed.is_empty() {
-        true => Default::default(),
-        false => load_tasks(connection, &changed, position).await?,
-    };
+    let folded =
+        if changed.is_empty() { BTreeMap::new() } else { load_tasks(connection, &changed, position).await? };
     let mut cost = 0;
     for row in &rows {
         let was = match folded.get(&row.vtid) {

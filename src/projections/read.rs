@@ -178,6 +178,11 @@ impl Reader {
         Ok(self.look(query.position, query).await?.value)
     }
 
+    /// The connections to the primary.
+    pub(crate) fn connections(&self) -> &ReadConnections {
+        &self.connections
+    }
+
     /// The highest position that this process has acknowledged to a caller.
     pub(crate) fn acknowledged(&self) -> Position {
         (self.acknowledged)()

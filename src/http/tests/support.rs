@@ -60,7 +60,7 @@ pub(super) async fn start_with(limits: HttpLimits, queue: usize) -> Server {
     let api = Arc::new(Api {
         writer,
         reader: unreachable_reader(),
-        history: unreachable_history(),
+        history: History::new(unreachable_reader(), watch::channel(Position::ZERO).1),
         clock,
         readiness,
         auth: Arc::new(Auth::open()),
@@ -80,20 +80,11 @@ pub(super) async fn start_with(limits: HttpLimits, queue: usize) -> Server {
     Server { address, submissions, stop, serving, client: crate::fetch::client().build().unwrap() }
 }
 
-fn unreachable_connections() -> ReadConnections {
-    let options = connect::options("postgres://nobody@127.0.0.1:1/nothing", "test").unwrap();
-    ReadConnections::new(options, 1)
-}
-
 /// Reads from a database that is away.
 fn unreachable_reader() -> Reader {
+    let options = connect::options("postgres://nobody@127.0.0.1:1/nothing", "test").unwrap();
     let (_, status) = watch::channel(ProjectorStatus::default());
-    Reader::acknowledging(unreachable_connections(), status, || Position::ZERO)
-}
-
-fn unreachable_history() -> History {
-    let (_, heard) = watch::channel(Position::ZERO);
-    History::new(unreachable_connections(), unreachable_reader(), heard)
+    Reader::acknowledging(ReadConnections::new(options, 1), status, || Position::ZERO)
 }
 
 impl Drop for Server {

@@ -15,6 +15,7 @@ use crate::log::pool::Pool;
 use crate::log::servers::Servers;
 use crate::oasis::relay::RelayStatus;
 use crate::projections::connections::ReadConnections;
+use crate::projections::read::Reader;
 
 /// Whom to ask when Prometheus asks.
 pub struct Sources {
@@ -34,10 +35,11 @@ impl Sources {
         metrics: &Arc<Metrics>,
         readiness: &watch::Receiver<Readiness>,
         relay: watch::Receiver<RelayStatus>,
-        [reads, past]: [&ReadConnections; 2],
+        [reads, past]: [&Reader; 2],
         followers: &Pool,
     ) -> Self {
         let (metrics, readiness) = (Arc::clone(metrics), readiness.clone());
+        let [reads, past] = [reads, past].map(|reader| reader.connections().clone());
         Self {
             metrics,
             readiness,
