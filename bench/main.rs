@@ -99,6 +99,7 @@ async fn measure(bench: &Bench, report: &mut Report) -> Result<(), BenchError> {
             "gets" => lines::gets::measure(bench, report).await,
             "oasis" => lines::oasis::measure(bench, report).await,
             "versions" => lines::versions::measure(bench, report).await,
+            "time_travel" => lines::time_travel::measure(bench, report).await,
             "cpu" => lines::cpu::measure(bench, report).await,
             "memory" => lines::memory::measure(bench, report).await,
             "tokens" => lines::tokens::measure(bench, report).await,

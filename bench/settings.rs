@@ -6,9 +6,25 @@ use std::time::Duration;
 use crate::BenchError;
 
 /// Every line, or group of lines, by the name that `BENCH_ONLY` takes.
-pub(crate) const NAMES: [&str; 17] = [
-    "creates", "patches", "gets", "oasis", "versions", "cpu", "memory", "tokens", "replicas", "disk",
-    "snapshot", "peers", "growth", "list", "rebuild", "large", "start",
+pub(crate) const NAMES: [&str; 18] = [
+    "creates",
+    "patches",
+    "gets",
+    "oasis",
+    "versions",
+    "time_travel",
+    "cpu",
+    "memory",
+    "tokens",
+    "replicas",
+    "disk",
+    "snapshot",
+    "peers",
+    "growth",
+    "list",
+    "rebuild",
+    "large",
+    "start",
 ];
 
 /// How large everything is.

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::TuningArgs;
 use crate::database::DatabaseError;
 use crate::health::{Watched, watch_over};
+use crate::history::History;
 use crate::http::ready::Readiness;
 use crate::http::{Api, App as HttpApp, HttpLimits, MalformedOrigin, serve};
 use crate::leases::{Held, Leases, Role};
@@ -35,6 +36,7 @@ use crate::projections::status::ProjectorStatus;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::metrics::scrape::Sources;
 use crate::telemetry::traces::{TraceError, Traces};
+use crate::writer::handle::WriterHandle;
 use crate::writer::machine::WriterLimits;
 use crate::writer::shell::{self as writer, Compare, WriterOptions};
 use ground::Ground;
@@ -119,7 +121,6 @@ impl App {
         let Ground { database, log, process, elsewhere, .. } = ground;
         let AppOptions { stream, auth, tuning, .. } = options;
         let (metrics, traces) = (Arc::new(Metrics::default()), Traces::from_environment()?);
-        let readers = ReadConnections::new(database.clone(), tuning.read_connections);
         let [stop_http, stop_writer, stop_followers] = std::array::from_fn(|_| CancellationToken::new());
         let leases = Leases::new(process, &database);
         let [(keep_projecting, projects), (keep_relaying, relays)] = Role::ALL.map(|role| leases.role(role));
@@ -144,10 +145,10 @@ impl App {
             elsewhere: elsewhere.as_ref().map(ReadServers::trouble),
             leases: [projects, relays],
         };
+        let [reader, past] = readers(&database, &tuning, &projector, &projected, &handle);
         let (told, readiness) = watch::channel(Readiness::starting());
-        let sources = Sources::new(&metrics, &readiness, relay.status(), &readers, &ground.followers);
+        let sources = Sources::new(&metrics, &readiness, relay.status(), [&reader, &past], &ground.followers);
         let scraping = ground.scraped.map(|at| sources.serve(at, database.clone(), &stop_followers));
-        let reader = Reader::new(readers.clone(), projected.clone(), &handle).hurrying(projector.demand());
         let mut followers = vec![
             keep_projecting.start(projected.clone(), ProjectorStatus::is_able, stop_followers.clone()),
             keep_relaying.start(relay.status(), RelayStatus::is_able, stop_followers.clone()),
@@ -162,6 +163,7 @@ impl App {
         let api = Api {
             writer: handle,
             reader: reader.with_memory(memory).with_elsewhere(elsewhere),
+            history: History::new(past, log.heard()),
             clock,
             readiness: readiness.clone(),
             auth: Arc::new(auth),
@@ -220,6 +222,20 @@ impl App {
         self.traces.stop().await;
         tracing::info!("stopped");
     }
+}
+
+/// Reads of what is, and of the past: each has connections of its own, so that neither can starve the other.
+fn readers(
+    database: &Servers,
+    tuning: &TuningArgs,
+    projector: &Projector,
+    projected: &watch::Receiver<ProjectorStatus>,
+    writer: &WriterHandle,
+) -> [Reader; 2] {
+    [tuning.read_connections, tuning.history_connections].map(|max| {
+        let connections = ReadConnections::new(database.clone(), max);
+        Reader::new(connections, projected.clone(), writer).hurrying(projector.demand())
+    })
 }
 
 fn relay_options(stream: StreamArgs, lease: Held, metrics: &Metrics, traces: &Traces) -> RelayOptions {

@@ -78,6 +78,9 @@ pub struct TuningArgs {
     /// Connections to PostgreSQL for reads (the writer, the projector and LISTEN have one each besides)
     #[arg(long, env = "READ_CONNECTIONS", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub read_connections: u32,
+    /// Connections to PostgreSQL for reads of the past: events, and tasks as they were
+    #[arg(long, env = "HISTORY_CONNECTIONS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub history_connections: u32,
     /// MiB of task states kept in memory, from which one task is read without asking PostgreSQL; 0: none
     #[arg(long, env = "READ_MEMORY_MIB", default_value_t = 32, value_parser = clap::value_parser!(u32).range(0..=65_536))]
     pub read_memory_mib: u32,

@@ -8,9 +8,10 @@ use serde_json::Value;
 use crate::support::service::{Service, platform};
 
 /// What the contract promises; a route that is added has to be added here too.
-const ROUTES: [(&str, &str); 9] = [
+const ROUTES: [(&str, &str); 11] = [
     ("/docs", "get"),
     ("/docs/{file}", "get"),
+    ("/events", "get"),
     ("/openapi.json", "get"),
     ("/readyz", "get"),
     ("/vtid/create", "post"),
@@ -18,6 +19,7 @@ const ROUTES: [(&str, &str); 9] = [
     ("/vtid/list", "get"),
     ("/vtid/{vtid}", "get"),
     ("/vtid/{vtid}", "patch"),
+    ("/vtid/{vtid}/events", "get"),
 ];
 
 #[tokio::test]

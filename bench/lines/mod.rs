@@ -9,6 +9,7 @@ pub(crate) mod oasis;
 pub(crate) mod patches;
 pub(crate) mod replicas;
 pub(crate) mod snapshot;
+pub(crate) mod time_travel;
 pub(crate) mod tokens;
 pub(crate) mod versions;
 

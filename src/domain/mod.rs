@@ -3,6 +3,7 @@
 //! A **command** ([`command`]) is **decided** ([`decide`]) on a state into **events** ([`event`]) or a refusal;
 //! events **evolve** ([`evolve`]) the state. An event's **record** ([`record`]) is its exact bytes.
 
+pub mod changes;
 pub mod command;
 pub mod cursor;
 pub mod decide;
@@ -10,7 +11,9 @@ pub mod event;
 pub mod evolve;
 pub mod json;
 pub mod metadata;
+pub mod moment;
 pub mod numbering;
+pub mod opaque;
 pub mod origin;
 pub mod payload;
 pub mod position;

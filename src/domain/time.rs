@@ -92,6 +92,42 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// A time as callers give it: RFC 3339, with any offset and any fraction of a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GivenTime {
+    cut: Timestamp,
+    is_whole: bool,
+}
+
+/// The text is no time of RFC 3339.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a time of RFC 3339 such as 2025-10-28T10:00:00.000Z (the + of an offset is written %2B)")]
+pub struct NotRfc3339;
+
+impl GivenTime {
+    /// Reads RFC 3339. Years outside of 1 to 9999, by UTC, are cut to them.
+    ///
+    /// # Errors
+    /// [`NotRfc3339`]; also without an offset, for nobody knows which was meant.
+    pub fn parse(text: &str) -> Result<Self, NotRfc3339> {
+        let time = DateTime::parse_from_rfc3339(text).map_err(|_| NotRfc3339)?.to_utc();
+        let is_whole = time.timestamp_subsec_nanos().is_multiple_of(1_000_000);
+        Ok(Self { cut: Timestamp::from_datetime(time), is_whole })
+    }
+
+    /// The last whole millisecond that is not after it: what was recorded until then was recorded until this.
+    #[must_use]
+    pub fn cut(self) -> Timestamp {
+        self.cut
+    }
+
+    /// The first whole millisecond that is not before it.
+    #[must_use]
+    pub fn rounded_up(self) -> Timestamp {
+        Timestamp::from_millis(self.cut.millis() + i64::from(!self.is_whole))
+    }
+}
+
 const MILLIS_A_DAY: i64 = 24 * 60 * 60 * 1000;
 
 /// Fills `place` with the last digits of `number`.
@@ -125,6 +161,38 @@ mod tests {
             "2025-10-28t10:00:00.000z",
         ] {
             assert_eq!(Timestamp::parse(text), Err(MalformedTimestamp), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_are_given_with_any_offset_and_fraction() {
+        let given =
+            |text| GivenTime::parse(text).map(|time| [time.cut(), time.rounded_up()].map(|t| t.to_string()));
+        let whole = "2025-10-28T10:00:00.000Z".to_owned();
+        for text in [
+            "2025-10-28T10:00:00Z",
+            "2025-10-28T10:00:00.000Z",
+            "2025-10-28T12:00:00+02:00",
+            "2025-10-28T05:30:00.000000000-04:30",
+            "2025-10-28t10:00:00z",
+        ] {
+            assert_eq!(given(text), Ok([whole.clone(), whole.clone()]), "{text}");
+        }
+        let next = "2025-10-28T10:00:00.001Z".to_owned();
+        for text in ["2025-10-28T10:00:00.0001Z", "2025-10-28T10:00:00.000999999Z"] {
+            assert_eq!(given(text), Ok([whole.clone(), next.clone()]), "{text}");
+        }
+        assert_eq!(GivenTime::parse("0000-01-01T00:00:00Z").unwrap().cut(), Timestamp::MIN);
+        for text in [
+            "",
+            "2025-10-28",
+            "2025-10-28T10:00:00",
+            "2025-10-28T10:00:00 02:00",
+            "1761645600",
+            "now",
+            "2025-02-30T00:00:00Z",
+        ] {
+            assert_eq!(given(text), Err(NotRfc3339), "{text}");
         }
     }
 

@@ -13,30 +13,35 @@ use utoipa::openapi::RefOr;
 use utoipa::{IntoResponses, openapi as api};
 
 use super::error::ApiError;
-use super::openapi::{self, Answers, OneReadHeaders, TASKS};
+use super::openapi::{self, Answers, MomentParameters, OneReadHeaders, TASKS};
 use super::path::PathVtid;
 use super::reading::ReadRequest;
 use super::{Api, answer};
 use crate::domain::command::ParentRef;
+use crate::domain::moment::{Moment, Place};
 use crate::domain::position::Position;
 use crate::domain::task::Task;
 use crate::domain::vtid::{ParsedVtid, Vtid};
 use crate::projections::page::{Filters, ListQuery};
 use crate::projections::read::{ReadFailure, Reader, Shown};
 
-/// One task.
+/// One task, as it is or as it was.
+///
+/// As it was: up to an event (`position`) or a time (`at`), from the log itself. `Ledger-Position` is that event's, and
+/// the `ETag` the version then; a task that was not there yet is 404. What is yet to come is 400.
 #[utoipa::path(
     get, path = "/vtid/{vtid}", operation_id = "getTask", tag = TASKS,
-    params(("vtid" = Vtid, Path, description = "Which task."), OneReadHeaders), responses(Got)
+    params(("vtid" = Vtid, Path, description = "Which task."), MomentParameters, OneReadHeaders), responses(Got)
 )]
 pub(super) async fn get(
     State(api): State<Arc<Api>>,
     PathVtid(vtid): PathVtid,
     request: ReadRequest,
 ) -> Result<Response, ApiError> {
-    let shown = match vtid {
-        ParsedVtid::Possible(vtid) => api.reader.get(vtid, request.min_position).await?,
-        ParsedVtid::Impossible => nothing(&api.reader, request.min_position).await?,
+    let shown = match (vtid, request.moment) {
+        (vtid, Some(moment)) => as_it_was(&api, vtid, moment, request.min_position).await?,
+        (ParsedVtid::Possible(vtid), None) => api.reader.get(vtid, request.min_position).await?,
+        (ParsedVtid::Impossible, None) => nothing(&api.reader, request.min_position).await?,
     };
     let Some(task) = shown.value else { return Err(ApiError::VtidNotFound(Some(shown.position))) };
     let known = request.known.is_some_and(|tags| tags.has(task.version));
@@ -44,6 +49,20 @@ pub(super) async fn get(
     answer::show_position(&mut response, shown.position);
     answer::show_version(&mut response, task.version);
     Ok(response)
+}
+
+async fn as_it_was(
+    api: &Api,
+    vtid: ParsedVtid,
+    moment: Moment,
+    asked: Position,
+) -> Result<Shown<Option<Arc<Task>>>, ApiError> {
+    let Place { position, .. } = api.history.place(moment, asked, api.clock.now()).await?;
+    let value = match vtid {
+        ParsedVtid::Possible(vtid) => api.history.task_at(vtid, position).await?,
+        ParsedVtid::Impossible => None,
+    };
+    Ok(Shown { value, position })
 }
 
 /// No task ever has the number; the answer still says at which position it has none, as every read does. The

@@ -12,23 +12,39 @@ use utoipa::{IntoResponses, openapi as api};
 use super::error::ApiError;
 use super::openapi::{self, Answers, ListParameters, ReadHeaders, TASKS};
 use super::query::Parameters;
-use super::reading::min_position;
+use super::reading::{limit, min_position, moment, one};
 use super::{Api, answer};
 use crate::domain::command::ParentRef;
+use crate::domain::moment::Moment;
 use crate::domain::position::Position;
 use crate::domain::status::Status;
 use crate::domain::text::{Assignee, TaskFamily, TaskType, Tenant};
 use crate::domain::vtid::Vtid;
-use crate::projections::page::{Filters, ListQuery, PageCursor, PageLimit};
-use crate::projections::read::Page;
+use crate::projections::page::{Filters, ListQuery, PageCursor, PageLimit, PastCursor};
+use crate::projections::past::PastQuery;
+use crate::projections::read::{Page, Shown};
 
-pub(super) const PARAMETERS: &[&str] =
-    &["taskFamily", "taskType", "status", "tenant", "assignedTo", "parentVtid", "limit", "cursor"];
+pub(super) const PARAMETERS: &[&str] = &[
+    "taskFamily",
+    "taskType",
+    "status",
+    "tenant",
+    "assignedTo",
+    "parentVtid",
+    "at",
+    "position",
+    "limit",
+    "cursor",
+];
 
 /// Tasks, the newest first, in pages.
 ///
 /// A walk by `next_cursor` shows every task that was there when it began, and whose filtered fields do not change
 /// meanwhile, exactly once. An answer ends early, with `next_cursor`, at 4 MiB.
+///
+/// With `at` or `position`: as they were up to that time or event, filtered by what they were then. The walk stays on
+/// the position on which it began, which is each answer's `Ledger-Position`, and an answer ends early, with fewer rows
+/// than `limit` or none, once it has looked through enough; what is yet to come is 400.
 #[utoipa::path(
     get, path = "/vtid/list", operation_id = "listTasks", tag = TASKS,
     params(ListParameters, ReadHeaders), responses(Listed)
@@ -38,15 +54,59 @@ pub(super) async fn list(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let (query, asked) = parse(uri.query(), &headers)?;
-    let shown = api.reader.list(&query, asked).await?;
-    let mut response = print(&shown.value, &query.filters);
-    answer::show_position(&mut response, shown.position);
+    let (asked, min_position) = parse(uri.query(), &headers)?;
+    let (page, next, position) = match asked {
+        Asked::Now(query) => {
+            let Shown { value, position } = api.reader.list(&query, min_position).await?;
+            let next = value.next.map(|next| next.print(&query.filters));
+            (value, next, position)
+        }
+        Asked::Past(asked) => as_they_were(&api, asked, min_position).await?,
+    };
+    let mut response = print(&page, next.as_deref());
+    answer::show_position(&mut response, position);
     Ok(response)
 }
 
+/// A page, the cursor after it, and the position that it shows.
+async fn as_they_were(
+    api: &Api,
+    asked: AskedPast,
+    min_position: Position,
+) -> Result<(Page, Option<String>, Position), ApiError> {
+    let AskedPast { filters, limit, moment, cursor } = asked;
+    // A further page is looked up too: the log may have lost what the first one showed.
+    let wanted = cursor.map_or(moment, |cursor| Moment::Position(cursor.position));
+    let place = api.history.place(wanted, min_position, api.clock.now()).await?;
+    let query = match cursor {
+        None => PastQuery::first(filters, limit, place),
+        Some(PastCursor { page, position }) => PastQuery::further(filters, limit, position, page),
+    };
+    let page = api.history.list_at(&query).await?;
+    let cursor = |page| PastCursor { page, position: place.position }.print(&query.filters, moment);
+    let next = page.next.map(cursor);
+    Ok((page, next, place.position))
+}
+
+/// What the parameters ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Asked {
+    /// Tasks as they are.
+    Now(ListQuery),
+    /// Tasks as they were.
+    Past(AskedPast),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct AskedPast {
+    filters: Filters,
+    limit: PageLimit,
+    moment: Moment,
+    cursor: Option<PastCursor>,
+}
+
 /// Reads parameters and header.
-fn parse(query: Option<&str>, headers: &HeaderMap) -> Result<(ListQuery, Position), ApiError> {
+fn parse(query: Option<&str>, headers: &HeaderMap) -> Result<(Asked, Position), ApiError> {
     let mut parameters = Parameters::read(query, PARAMETERS);
     let filters = Filters {
         family: parameters.take("taskFamily", TaskFamily::parse),
@@ -56,33 +116,32 @@ fn parse(query: Option<&str>, headers: &HeaderMap) -> Result<(ListQuery, Positio
         assigned_to: parameters.take("assignedTo", Assignee::parse),
         parent: parameters.take("parentVtid", |text| one(Vtid::parse(text))).map(ParentRef::from),
     };
-    let limit = parameters.take("limit", |text| one(parse_limit(text))).unwrap_or_default();
-    let position = min_position(headers, &mut parameters);
+    let moment = moment(&mut parameters);
+    let limit = limit(&mut parameters).unwrap_or_default();
+    let min_position = min_position(headers, &mut parameters);
     // Where a filter is wrong, whether the cursor belongs to the filters is nobody's question.
-    let cursor = if parameters.are_right() {
-        parameters.take("cursor", |text| one(PageCursor::parse(text, &filters)))
-    } else {
-        None
+    let has_cursor = parameters.are_right();
+    let asked = match moment {
+        None => {
+            let parse = |text: &str| one(PageCursor::parse(text, &filters));
+            let cursor = if has_cursor { parameters.take("cursor", parse) } else { None };
+            Asked::Now(ListQuery { filters, limit, cursor })
+        }
+        Some(moment) => {
+            let parse = |text: &str| one(PastCursor::parse(text, &filters, moment));
+            let cursor = if has_cursor { parameters.take("cursor", parse) } else { None };
+            Asked::Past(AskedPast { filters, limit, moment, cursor })
+        }
     };
     parameters.finish()?;
-    Ok((ListQuery { filters, limit, cursor }, position))
+    Ok((asked, min_position))
 }
 
-fn parse_limit(text: &str) -> Result<PageLimit, String> {
-    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-    let limit = text.parse().ok().filter(|_| is_number).and_then(PageLimit::new);
-    limit.ok_or_else(|| format!("must be a whole number from 1 to {}", PageLimit::MAX.get()))
-}
-
-fn one<T, E>(result: Result<T, E>) -> Result<T, Vec<E>> {
-    result.map_err(|fault| vec![fault])
-}
-
-fn print(page: &Page, filters: &Filters) -> Response {
+fn print(page: &Page, next: Option<&str>) -> Response {
     answer::ok(page.rows.len() + 256, |body| {
         body.number("count", u64::from(page.count));
         body.print("data", |body| body.extend(["[", &page.rows, "]"]));
-        body.string_or_null("next_cursor", page.next.map(|cursor| cursor.print(filters)).as_deref());
+        body.string_or_null("next_cursor", next);
     })
 }
 
@@ -109,9 +168,16 @@ mod tests {
     use crate::domain::task::Task;
 
     fn parsed(query: &str) -> Result<ListQuery, Vec<String>> {
+        match asked(query)? {
+            Asked::Now(query) => Ok(query),
+            Asked::Past(past) => panic!("{past:?}"),
+        }
+    }
+
+    fn asked(query: &str) -> Result<Asked, Vec<String>> {
         let told = |fault: Fault| fault.path.join(".");
         match parse(Some(query), &HeaderMap::new()) {
-            Ok((query, _)) => Ok(query),
+            Ok((asked, _)) => Ok(asked),
             Err(ApiError::InvalidQuery(faults)) => Err(faults.into_iter().map(told).collect()),
             Err(other) => panic!("{other:?}"),
         }
@@ -168,6 +234,11 @@ mod tests {
             ("status=active&status=active", &["status"]),
             ("cursor=%20", &["cursor"]),
             ("cursor=AAAA", &["cursor"]),
+            ("position=-1", &["position"]),
+            ("at=yesterday", &["at"]),
+            ("at=2026-01-01", &["at"]),
+            ("at=2026-01-01T00:00:00Z&position=1", &["position"]),
+            ("position=1&cursor=AAAA", &["cursor"]),
             ("x=1&limit=0&status=no&tenant=%ff", &["x", "tenant", "status", "limit"]),
         ] {
             assert_eq!(parsed(query).unwrap_err(), named, "{query}");
@@ -181,8 +252,7 @@ mod tests {
     async fn a_page_is_printed_whole() {
         let row = |number| Task { vtid: Vtid::first_of(number), ..crate::http::tests::support::task() };
         let text = |page: Page| async move {
-            let bytes =
-                axum::body::to_bytes(print(&page, &Filters::default()).into_body(), 1 << 20).await.unwrap();
+            let bytes = axum::body::to_bytes(print(&page, None).into_body(), 1 << 20).await.unwrap();
             String::from_utf8(bytes.to_vec()).unwrap()
         };
         let empty = text(Page::default()).await;

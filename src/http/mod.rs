@@ -3,6 +3,7 @@
 //! [`App`] answers requests, [`serve`] has them come in. Routes are one file each; what they share: the way in
 //! ([`path`], [`query`], [`reading`], [`writing`], [`body`], [`origin`]) and the way out ([`answer`], [`error`]).
 
+mod accept;
 mod access_log;
 mod admission;
 mod answer;
@@ -14,9 +15,11 @@ mod create;
 mod docs;
 mod entity_tag;
 mod error;
+mod events;
 mod get;
 mod headers;
 mod health;
+mod history;
 mod limits;
 mod list;
 mod metrics;
@@ -50,6 +53,7 @@ use utoipa_axum::routes as routed;
 
 use crate::auth::Auth;
 use crate::clock::Clock;
+use crate::history::History;
 use crate::projections::read::Reader;
 use crate::telemetry::metrics::requests::RequestMetrics;
 use crate::telemetry::traces::Traces;
@@ -70,6 +74,8 @@ pub struct Api {
     pub writer: WriterHandle,
     /// Where reads come from.
     pub reader: Reader,
+    /// Where the past comes from.
+    pub history: History,
     /// The time of day.
     pub clock: Clock,
     /// What the process knows of itself.
@@ -99,10 +105,12 @@ fn router(api: Arc<Api>) -> Router {
 /// other.
 fn routes() -> (Router<Arc<Api>>, Paths) {
     let mut described = Paths::new();
-    let all: [UtoipaMethodRouter<Arc<Api>>; 8] = [
+    let all: [UtoipaMethodRouter<Arc<Api>>; 10] = [
         routed!(create::create),
         routed!(list::list),
         routed!(get::get, patch::patch),
+        routed!(history::history),
+        routed!(events::events),
         routed!(health::health),
         routed!(ready::ready),
         routed!(openapi::openapi),

@@ -9,7 +9,12 @@ use super::entity_tag::{TagHeader, TagList};
 use super::error::{ApiError, Unavailable};
 use super::headers::single;
 use super::query::Parameters;
+use crate::domain::moment::Moment;
+use crate::domain::payload::Fault;
 use crate::domain::position::Position;
+use crate::domain::time::GivenTime;
+use crate::history::HistoryFailure;
+use crate::projections::page::{BadPageCursor, PageLimit};
 use crate::projections::read::ReadFailure;
 
 pub(super) const LEDGER_MIN_POSITION: HeaderName = HeaderName::from_static("ledger-min-position");
@@ -29,24 +34,58 @@ impl<S: Sync> FromRequestParts<S> for NoParameters {
     }
 }
 
-/// A read of one thing, which takes no parameters.
+/// A read of one task.
 pub(super) struct ReadRequest {
     /// The position that the caller wants to see at least (`Ledger-Min-Position`).
     pub(super) min_position: Position,
     /// What the caller has already (`If-None-Match`).
     pub(super) known: Option<TagList>,
+    /// The point in the past to be shown, if one is (`at`, `position`).
+    pub(super) moment: Option<Moment>,
 }
+
+/// The parameters of such a read.
+pub(super) const PARAMETERS: &[&str] = &["at", "position"];
 
 impl<S: Sync> FromRequestParts<S> for ReadRequest {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let mut parameters = Parameters::read(parts.uri.query(), &[]);
+        let mut parameters = Parameters::read(parts.uri.query(), PARAMETERS);
+        let moment = moment(&mut parameters);
         let min_position = min_position(&parts.headers, &mut parameters);
         let known = TagList::take(&parts.headers, &IF_NONE_MATCH, &mut parameters);
         parameters.finish()?;
-        Ok(Self { min_position, known })
+        Ok(Self { min_position, known, moment })
     }
+}
+
+/// The point in the past that `at` or `position` names: not both, since either says all.
+pub(super) fn moment(parameters: &mut Parameters) -> Option<Moment> {
+    let at = parameters.take("at", |text| one(GivenTime::parse(text)));
+    let position = parameters.take("position", |text| parse_position(text).ok_or(vec![NOT_A_POSITION]));
+    if at.is_some() && position.is_some() {
+        parameters.fault("position", "must not be given together with at");
+    }
+    at.map(|time| Moment::At(time.cut())).or(position.map(Moment::Position))
+}
+
+const NOT_A_POSITION: &str = "must be one position: a whole number below 2^63";
+
+/// The `limit` of a page.
+pub(super) fn limit(parameters: &mut Parameters) -> Option<PageLimit> {
+    parameters.take("limit", |text| one(parse_limit(text)))
+}
+
+fn parse_limit(text: &str) -> Result<PageLimit, String> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let limit = text.parse().ok().filter(|_| is_number).and_then(PageLimit::new);
+    limit.ok_or_else(|| format!("must be a whole number from 1 to {}", PageLimit::MAX.get()))
+}
+
+/// For a value that has one fault at most.
+pub(super) fn one<T, E>(result: Result<T, E>) -> Result<T, Vec<E>> {
+    result.map_err(|fault| vec![fault])
 }
 
 /// The position in the header, zero without one; a malformed one is told with the faults of the query.
@@ -57,12 +96,12 @@ pub(super) fn min_position(headers: &HeaderMap, parameters: &mut Parameters) -> 
         Err(_) => None,
     };
     parsed.unwrap_or_else(|| {
-        parameters.fault(LEDGER_MIN_POSITION_NAME, "must be one position: a whole number below 2^63");
+        parameters.fault(LEDGER_MIN_POSITION_NAME, NOT_A_POSITION);
         Position::ZERO
     })
 }
 
-fn parse_position(text: &str) -> Option<Position> {
+pub(super) fn parse_position(text: &str) -> Option<Position> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse::<i64>().ok().filter(|_| is_number)?;
     Some(Position::from_i64(number))
@@ -76,11 +115,30 @@ impl From<ReadFailure> for ApiError {
                 tracing::warn!(cause = %failure, "a read failed");
                 Self::Unavailable(Unavailable::NoAnswer)
             }
-            ReadFailure::Damaged(_) => {
+            ReadFailure::Damaged(_) | ReadFailure::Log(_) => {
                 tracing::error!(cause = %failure, "a read failed");
                 Self::Internal
             }
         }
+    }
+}
+
+/// A place that the log does not have is a fault of the parameter that named it.
+impl From<HistoryFailure> for ApiError {
+    fn from(failure: HistoryFailure) -> Self {
+        let (parameter, message) = match failure {
+            HistoryFailure::Read(failure) => return failure.into(),
+            HistoryFailure::Busy => return Self::Unavailable(Unavailable::Busy),
+            HistoryFailure::PastTheEnd(head) => {
+                ("position", format!("must be {head} at most: the ledger ends there"))
+            }
+            HistoryFailure::BeyondTheEnd(head) => {
+                ("from", format!("must be {} at most: the ledger ends at position {head}", head.next()))
+            }
+            HistoryFailure::Future(now) => ("at", format!("must not lie in the future: it is {now}")),
+            HistoryFailure::NoSuchPlace => ("cursor", BadPageCursor.to_string()),
+        };
+        Self::InvalidQuery(vec![Fault::of_field(parameter, message)])
     }
 }
 

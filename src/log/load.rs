@@ -140,11 +140,19 @@ pub async fn load_tasks(
         .iter()
         .map(|vtid| tasks.get(vtid).map_or(Version::ZERO, |task| task.version).to_i64())
         .collect();
-    // Row by row: a task's whole stream need not fit into memory.
+    // Row by row: a task's whole stream need not fit into memory. Of what came after `at` no more than up to the next
+    // snapshot is looked through.
     let mut events = sqlx::query(
         "select e.position, e.event_id, e.body
          from unnest($1::text[], $2::bigint[]) wanted (vtid, version)
-         join ledger.event e on e.vtid = wanted.vtid and e.version > wanted.version
+         cross join lateral (
+             select coalesce((
+                 select s.version from ledger.snapshot s
+                 where s.vtid = wanted.vtid and s.version > wanted.version and s.position > $3
+                 order by s.version limit 1
+             ), 9223372036854775807) as version offset 0
+         ) later
+         join ledger.event e on e.vtid = wanted.vtid and e.version > wanted.version and e.version < later.version
          where e.position <= $3
          order by e.position",
     )

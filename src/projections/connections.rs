@@ -29,7 +29,7 @@ struct Shared {
 
 /// How `PostgreSQL` plans the statements of a connection, which it parses once either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Planning {
+pub(crate) enum Planning {
     /// As it likes: after some uses once for all values.
     Once,
     /// Each time, for the values at hand.

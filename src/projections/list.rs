@@ -17,7 +17,7 @@ use crate::domain::text::{Assignee, TaskFamily, TaskType, Tenant};
 /// Bytes of printed rows of a page at most, though always one row.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Rows of one statement at most. The largest row prints as some 70 KiB, so that this much memory is bearable.
-const CHUNK: u16 = 100;
+pub(super) const CHUNK: u16 = 100;
 
 /// Reads a page: a small one by one statement, a larger one chunk by chunk in one snapshot.
 pub(super) async fn read_page(
@@ -52,7 +52,7 @@ pub(super) async fn read_page(
 
 /// A page as it fills.
 #[derive(Default)]
-struct Filling {
+pub(super) struct Filling {
     /// The rows in JSON, with commas between them.
     rows: String,
     /// Where in `rows` each row ends, and where the page after it begins.
@@ -62,12 +62,12 @@ struct Filling {
 }
 
 impl Filling {
-    fn count(&self) -> u16 {
+    pub(super) fn count(&self) -> u16 {
         // Invariant: never more than 1001 rows.
         u16::try_from(self.ends.len()).unwrap_or(u16::MAX)
     }
 
-    fn wants(&self, rows: u16) -> bool {
+    pub(super) fn wants(&self, rows: u16) -> bool {
         !self.full && self.count() < rows
     }
 
@@ -75,7 +75,7 @@ impl Filling {
         self.ends.last().map(|(_, after)| *after)
     }
 
-    fn push(&mut self, task: &Task) {
+    pub(super) fn push(&mut self, task: &Task) {
         if self.full {
             return;
         }
@@ -92,7 +92,7 @@ impl Filling {
         }
     }
 
-    fn finish(mut self, limit: u16) -> Page {
+    pub(super) fn finish(mut self, limit: u16) -> Page {
         let more = self.full || self.count() > limit;
         self.ends.truncate(usize::from(limit));
         self.rows.truncate(self.ends.last().map_or(0, |(end, _)| *end));
@@ -108,19 +108,33 @@ async fn read_chunk(
     rows: u16,
     page: &mut Filling,
 ) -> Result<Position, ReadFailure> {
-    let mut statement = statement(&query.filters, after, rows);
-    let fetched: Vec<PgRow> = statement.build().fetch_all(connection).await?;
-    for row in &fetched {
-        if row.try_get::<Option<&str>, _>("vtid")?.is_some() {
-            page.push(&TaskRow::from_row(row)?.task()?);
-        }
+    let (rows, position) = read_rows(connection, &query.filters, after, rows).await?;
+    for row in &rows {
+        page.push(&TaskRow::from_row(row)?.task()?);
     }
-    let position: i64 = match fetched.first() {
+    Ok(position)
+}
+
+/// So many rows at most after a place, and the position that they show.
+pub(super) async fn read_rows(
+    connection: &mut PgConnection,
+    filters: &Filters,
+    after: Option<PageCursor>,
+    rows: u16,
+) -> Result<(Vec<PgRow>, Position), sqlx::Error> {
+    let mut rows: Vec<PgRow> = statement(filters, after, rows).build().fetch_all(connection).await?;
+    let position: i64 = match rows.first() {
         Some(row) => row.try_get("shown")?,
         // Not reached: the statement yields the position with or without rows.
         None => 0,
     };
-    Ok(Position::from_i64(position))
+    // The row that bears the position alone.
+    if let [row] = rows.as_slice()
+        && row.try_get::<Option<&str>, _>("vtid")?.is_none()
+    {
+        rows.clear();
+    }
+    Ok((rows, Position::from_i64(position)))
 }
 
 /// At least one row, so that the position is told even where there is none to show. The constant limit within is

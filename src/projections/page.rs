@@ -1,10 +1,8 @@
 //! What a list asks for, and the cursor from one page to the next.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest, Sha256};
-
 use crate::domain::command::ParentRef;
+use crate::domain::moment::{Moment, Place};
+use crate::domain::opaque::{Binding, Named, numbers, pair};
 use crate::domain::position::Position;
 use crate::domain::status::Status;
 use crate::domain::task::Task;
@@ -46,7 +44,7 @@ impl Filters {
     }
 
     /// Each filter's name and value.
-    fn texts(&self) -> [(&'static str, Option<String>); 6] {
+    fn texts(&self) -> [Named; 6] {
         [
             ("family", self.family.as_ref().map(ToString::to_string)),
             ("type", self.kind.as_ref().map(ToString::to_string)),
@@ -111,10 +109,8 @@ pub struct PageCursor {
 
 /// The text is no cursor, was changed, or belongs to a list with other filters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be the next_cursor of a list with the same filters")]
+#[error("must be the next_cursor of a list with the same filters, and the same at or position")]
 pub struct BadPageCursor;
-
-const CHECKSUM: usize = 8;
 
 impl PageCursor {
     /// After `task`.
@@ -122,12 +118,15 @@ impl PageCursor {
         Self { created_at: task.created_at, created_position: task.created_position }
     }
 
+    /// Before every task that was there at `place`, and after all others.
+    pub(super) fn past(place: Place) -> Self {
+        Self { created_at: place.time, created_position: place.position.next() }
+    }
+
     /// The opaque text for callers: base64url, 32 characters.
     #[must_use]
     pub fn print(self, filters: &Filters) -> String {
-        let mut bytes = self.place().to_vec();
-        bytes.extend(self.checksum(filters));
-        URL_SAFE_NO_PAD.encode(bytes)
+        binding(&filters.texts()).seal(&self.place())
     }
 
     /// Reads what [`Self::print`] printed for the same filters.
@@ -135,39 +134,61 @@ impl PageCursor {
     /// # Errors
     /// [`BadPageCursor`].
     pub fn parse(text: &str, filters: &Filters) -> Result<Self, BadPageCursor> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| BadPageCursor)?;
-        let (millis, rest) = bytes.split_first_chunk::<8>().ok_or(BadPageCursor)?;
-        let (position, checksum) = rest.split_first_chunk::<8>().ok_or(BadPageCursor)?;
-        let cursor = Self {
-            created_at: Timestamp::from_millis(i64::from_be_bytes(*millis)),
-            created_position: Position::from_i64(i64::from_be_bytes(*position)),
-        };
-        if checksum == cursor.checksum(filters) { Ok(cursor) } else { Err(BadPageCursor) }
+        binding(&filters.texts()).open(text).map(Self::at).ok_or(BadPageCursor)
     }
 
     fn place(self) -> [u8; 16] {
-        let mut place = [0; 16];
-        place[..8].copy_from_slice(&self.created_at.millis().to_be_bytes());
-        place[8..].copy_from_slice(&self.created_position.to_i64().to_be_bytes());
-        place
+        pair(self.created_at.millis(), self.created_position.to_i64())
     }
 
-    /// No secret: it tells a mistake, and a caller who makes one up sees no more than by a cursor of their own.
-    fn checksum(self, filters: &Filters) -> [u8; CHECKSUM] {
-        let mut hash = Sha256::new();
-        hash.update(b"vtid-ledger page cursor 1");
-        hash.update(self.place());
-        for (name, value) in filters.texts() {
-            if let Some(value) = value {
-                for part in [name, value.as_str()] {
-                    hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-                    hash.update(part);
-                }
-            }
-        }
-        let digest = hash.finalize();
-        std::array::from_fn(|index| digest[index])
+    fn at(place: [u8; 16]) -> Self {
+        let (millis, position) = numbers(place);
+        Self { created_at: Timestamp::from_millis(millis), created_position: Position::from_i64(position) }
     }
+}
+
+fn binding(filters: &[Named]) -> Binding<'_> {
+    Binding { label: "vtid-ledger page cursor 1", asked: filters }
+}
+
+/// Where a page of a list as it was ended. The walk stays on the position on which it began, whatever is appended
+/// meanwhile: a time may still come to stand for a later one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PastCursor {
+    /// Where the page ended.
+    pub page: PageCursor,
+    /// What the walk shows.
+    pub position: Position,
+}
+
+impl PastCursor {
+    /// The opaque text for callers: base64url, 43 characters.
+    #[must_use]
+    pub fn print(self, filters: &Filters, moment: Moment) -> String {
+        let mut place = [0; 24];
+        place[..16].copy_from_slice(&self.page.place());
+        place[16..].copy_from_slice(&self.position.to_i64().to_be_bytes());
+        past_binding(&Self::asked(filters, moment)).seal(&place)
+    }
+
+    /// Reads what [`Self::print`] printed for the same filters and the same moment.
+    ///
+    /// # Errors
+    /// [`BadPageCursor`].
+    pub fn parse(text: &str, filters: &Filters, moment: Moment) -> Result<Self, BadPageCursor> {
+        let place: [u8; 24] = past_binding(&Self::asked(filters, moment)).open(text).ok_or(BadPageCursor)?;
+        let page = PageCursor::at(std::array::from_fn(|index| place[index]));
+        let position = i64::from_be_bytes(std::array::from_fn(|index| place[16 + index]));
+        Ok(Self { page, position: Position::from_i64(position) })
+    }
+
+    fn asked(filters: &Filters, moment: Moment) -> Vec<Named> {
+        filters.texts().into_iter().chain([moment.named()]).collect()
+    }
+}
+
+fn past_binding(asked: &[Named]) -> Binding<'_> {
+    Binding { label: "vtid-ledger past page cursor 1", asked }
 }
 
 #[cfg(test)]
@@ -222,6 +243,24 @@ mod tests {
         fn other_filters_refuse_a_cursor(cursor in cursors(), ours in filters(), theirs in filters()) {
             prop_assume!(ours != theirs);
             prop_assert_eq!(PageCursor::parse(&cursor.print(&ours), &theirs), Err(BadPageCursor));
+        }
+
+        #[test]
+        fn cursors_of_the_past_come_back(
+            page in cursors(), filters in filters(), other in filters(), position in 0..=i64::MAX, to in 0..=i64::MAX
+        ) {
+            let cursor = PastCursor { page, position: Position::from_i64(position) };
+            let moment = Moment::Position(Position::from_i64(to));
+            let text = cursor.print(&filters, moment);
+            prop_assert_eq!(text.len(), 43);
+            prop_assert_eq!(PastCursor::parse(&text, &filters, moment), Ok(cursor));
+            let at = Moment::At(Timestamp::from_millis(to));
+            prop_assert_eq!(PastCursor::parse(&text, &filters, at), Err(BadPageCursor), "another moment");
+            prop_assert_eq!(PageCursor::parse(&text, &filters), Err(BadPageCursor), "a list of today");
+            prop_assert!(PastCursor::parse(&page.print(&filters), &filters, moment).is_err());
+            if other != filters {
+                prop_assert_eq!(PastCursor::parse(&text, &other, moment), Err(BadPageCursor));
+            }
         }
 
         #[test]

@@ -16,7 +16,7 @@ use crate::domain::task::Task;
 use crate::domain::vtid::Vtid;
 
 /// Asks once; again by a new connection, where the one at hand turns out to have broken since it was last used.
-pub(super) async fn ask<Q: Question>(
+pub(crate) async fn ask<Q: Question>(
     connections: &ReadConnections,
     question: &Q,
 ) -> Result<Shown<Q::Answer>, ReadFailure> {
@@ -33,7 +33,7 @@ pub(super) async fn ask<Q: Question>(
 }
 
 /// What a look asks, of one snapshot.
-pub(super) trait Question: Sync {
+pub(crate) trait Question: Sync {
     type Answer: Send;
 
     fn ask(

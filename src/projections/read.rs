@@ -13,12 +13,14 @@ use super::demand::Demand;
 use super::elsewhere::ReadServers;
 use super::memory::TaskMemory;
 use super::page::{ListQuery, PageCursor};
+use super::past::PastQuery;
 use super::question::{ByNumber, Question, ask};
 use super::row::DamagedRow;
 use super::status::ProjectorStatus;
 use crate::domain::position::Position;
 use crate::domain::task::Task;
 use crate::domain::vtid::Vtid;
+use crate::log::read::ReadError;
 use crate::writer::handle::WriterHandle;
 
 /// How long a read waits for the projection at most.
@@ -68,6 +70,18 @@ pub enum ReadFailure {
     /// A row holds what no task can.
     #[error(transparent)]
     Damaged(#[from] DamagedRow),
+    /// The log holds what this program can't read or fold.
+    #[error("the log can't be read: {0}")]
+    Log(ReadError),
+}
+
+impl From<ReadError> for ReadFailure {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Database(error) => Self::Unavailable(error),
+            other => Self::Log(other),
+        }
+    }
 }
 
 /// Tells the highest position that this process has acknowledged to a caller.
@@ -154,6 +168,24 @@ impl Reader {
     /// [`ReadFailure`].
     pub async fn list(&self, query: &ListQuery, at_least: Position) -> Result<Shown<Page>, ReadFailure> {
         self.look(at_least.max((self.acknowledged)()), query).await
+    }
+
+    /// A page of tasks as they were, newest first.
+    ///
+    /// # Errors
+    /// [`ReadFailure`].
+    pub async fn list_at(&self, query: &PastQuery) -> Result<Page, ReadFailure> {
+        Ok(self.look(query.position, query).await?.value)
+    }
+
+    /// The connections to the primary.
+    pub(crate) fn connections(&self) -> &ReadConnections {
+        &self.connections
+    }
+
+    /// The highest position that this process has acknowledged to a caller.
+    pub(crate) fn acknowledged(&self) -> Position {
+        (self.acknowledged)()
     }
 
     /// Looks until the snapshot shows what it must, or the memory knows it.

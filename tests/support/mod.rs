@@ -9,6 +9,7 @@ pub(crate) mod keyed;
 pub(crate) mod ledger;
 pub(crate) mod load;
 mod nats;
+pub(crate) mod past;
 pub(crate) mod pooler;
 pub(crate) mod postgres;
 pub(crate) mod probes;

@@ -1,14 +1,15 @@
 //! The bodies of successes, over the row and its parts; and the parameters of a list.
 
 use serde_json::json;
-use utoipa::IntoParams;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
 use utoipa::openapi::{Object, RefOr, Required, Response, Schema};
+use utoipa::{IntoParams, ToSchema};
 
 use super::headers;
+use super::history::MomentParameters;
 use super::schema::{count, fixed, is_ok, list, object, of};
 use super::text::{string, text};
 use super::{errors, example};
@@ -24,11 +25,11 @@ use crate::projections::page::PageLimit;
 /// The service's name.
 pub(in crate::http) const SERVICE: &str = "vtid-ledger";
 
-/// Base64url of 24 bytes.
-const CURSOR: &str = "^[A-Za-z0-9_-]{32}$";
+/// Base64url of 24 bytes, or of 32 for tasks as they were.
+const CURSOR: &str = "^([A-Za-z0-9_-]{32}|[A-Za-z0-9_-]{43})$";
 
 /// `"ok":true` and these fields, all of them always.
-fn success(fields: Vec<(&str, RefOr<Schema>)>) -> RefOr<Schema> {
+pub(super) fn success(fields: Vec<(&str, RefOr<Schema>)>) -> RefOr<Schema> {
     let all: Vec<_> = [("ok", is_ok(true))].into_iter().chain(fields).collect();
     let count = all.len();
     object(all, count).into()
@@ -48,12 +49,22 @@ pub(in crate::http) fn patched() -> RefOr<Schema> {
 }
 
 pub(in crate::http) fn listed() -> RefOr<Schema> {
+    success(page::<Task>("For the next page, with the same filters; null after the last one.", CURSOR))
+}
+
+/// Some things, and the cursor to the next ones.
+pub(super) fn page<T: ToSchema>(told: &str, cursor: &str) -> Vec<(&'static str, RefOr<Schema>)> {
+    let next = OneOfBuilder::new().item(Object::with_type(Type::Null)).item(string(cursor));
+    let [count, data] = counted::<T>();
+    vec![count, data, ("next_cursor", next.description(Some(told)).into())]
+}
+
+/// As many things as a page has at most.
+pub(super) fn counted<T: ToSchema>() -> [(&'static str, RefOr<Schema>); 2] {
     let most = PageLimit::MAX.get();
     let rows = count().maximum(Some(most)).description(Some("How many there are in this answer."));
-    let data = list(of::<Task>()).max_items(Some(usize::from(most)));
-    let next = OneOfBuilder::new().item(Object::with_type(Type::Null)).item(string(CURSOR));
-    let next = next.description(Some("For the next page, with the same filters; null after the last one."));
-    success(vec![("count", rows.into()), ("data", data.into()), ("next_cursor", next.into())])
+    let data = list(of::<T>()).max_items(Some(usize::from(most)));
+    [("count", rows.into()), ("data", data.into())]
 }
 
 pub(in crate::http) fn health() -> RefOr<Schema> {
@@ -123,32 +134,38 @@ pub(in crate::http) fn not_modified() -> Response {
 pub(in crate::http) struct ListParameters;
 
 impl IntoParams for ListParameters {
-    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let limit = ObjectBuilder::new()
-            .schema_type(Type::Integer)
-            .minimum(Some(1))
-            .maximum(Some(PageLimit::MAX.get()))
-            .default(Some(json!(PageLimit::default().get())));
+    fn into_params(parameter_in: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         // Empty is good for an assignee, but not for a parameter.
         let assignee = text(&Assignee::RULE).min_length(Some(1)).examples([json!("ada")]);
-        vec![
+        let mut parameters = MomentParameters::into_params(parameter_in);
+        parameters.extend([
             parameter("taskFamily", of::<TaskFamily>(), "Of this family."),
             parameter("taskType", of::<TaskType>(), "Of this type."),
             parameter("status", of::<Status>(), "Of this status."),
             parameter("tenant", of::<Tenant>(), "Of this tenant."),
             parameter("assignedTo", assignee, "Assigned to this."),
             parameter("parentVtid", of::<Vtid>(), "Children of this task."),
-            parameter("limit", limit, "How many at most."),
+            parameter("limit", limit(), "How many at most."),
             parameter(
                 "cursor",
                 string(CURSOR),
                 "An answer's `next_cursor`; any other is 400 `Invalid query`.",
             ),
-        ]
+        ]);
+        parameters
     }
 }
 
-fn parameter(name: &str, schema: impl Into<RefOr<Schema>>, description: &str) -> Parameter {
+/// How many a page has at most.
+pub(super) fn limit() -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(1))
+        .maximum(Some(PageLimit::MAX.get()))
+        .default(Some(json!(PageLimit::default().get())))
+}
+
+pub(super) fn parameter(name: &str, schema: impl Into<RefOr<Schema>>, description: &str) -> Parameter {
     ParameterBuilder::new()
         .name(name)
         .parameter_in(ParameterIn::Query)

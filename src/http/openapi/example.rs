@@ -63,6 +63,54 @@ pub(in crate::http) fn listed() -> Value {
     json!({"ok": true, "count": 1, "data": [row()], "next_cursor": null})
 }
 
+/// The event that made [`row`] of what was created.
+pub(in crate::http) fn history() -> Value {
+    let change =
+        |field: &str, before: Value, after: Value| json!({"field": field, "before": before, "after": after});
+    let event = json!({
+        "id": "019a2a1e-69c8-7b21-9f0e-2a6c54d1e7b3",
+        "position": 97,
+        "version": 2,
+        "type": "vtid-updated",
+        "time": row()["updated_at"],
+        "actor": "ada",
+        "actor_role": "authenticated",
+        "actor_tenant": "acme",
+        "request_id": "checkout-7f3a",
+        "changes": [
+            change("status", json!("pending"), row()["status"].clone()),
+            change("assigned_to", Value::Null, row()["assigned_to"].clone()),
+            change("metadata", create()["metadata"].clone(), row()["metadata"].clone()),
+        ],
+    });
+    json!({"ok": true, "count": 1, "data": [event], "next_cursor": null})
+}
+
+/// The same event as it is stored.
+pub(super) fn record() -> Value {
+    json!({
+        "specversion": "1.0",
+        "id": "019a2a1e-69c8-7b21-9f0e-2a6c54d1e7b3",
+        "source": "/vtid-ledger/5f1c3c1e-6a86-4c57-9d39-0c5d4a2f9c11",
+        "type": "vtid-updated",
+        "subject": VTID,
+        "time": row()["updated_at"],
+        "datacontenttype": "application/json",
+        "position": "97",
+        "streamversion": "2",
+        "tenant": "acme",
+        "actor": "ada",
+        "actorrole": "authenticated",
+        "actortenant": "acme",
+        "correlationid": "checkout-7f3a",
+        "data": patch(),
+    })
+}
+
+pub(in crate::http) fn records() -> Value {
+    json!({"ok": true, "count": 1, "data": [record()], "next": null})
+}
+
 pub(in crate::http) fn health() -> Value {
     json!({"ok": true, "service": SERVICE, "timestamp": "2026-10-28T10:00:00.000Z"})
 }

@@ -15,7 +15,7 @@ use crate::domain::position::Position;
 pub(super) type Named = (&'static str, Header);
 
 /// A header that is always there.
-fn always(schema: impl Into<RefOr<Schema>>, description: &str) -> Header {
+pub(super) fn always(schema: impl Into<RefOr<Schema>>, description: &str) -> Header {
     // The library has no field for it; an extension's name is printed as it is.
     let required = [("required", json!(true))].into_iter().collect();
     let header = HeaderBuilder::new().schema(Some(schema.into())).description(Some(description));

@@ -6,6 +6,7 @@ mod callers;
 mod errors;
 pub(super) mod example;
 mod headers;
+mod history;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,12 @@ pub(super) use headers::{
     content_security_policy, etag, location, position_shown, position_written, replayed,
 };
 
+pub(super) use history::{
+    EventParameters, MomentParameters, PageParameters, history, position_looked_to, record_lines, records,
+};
+
+/// The tag of calls about the past.
+pub(super) const HISTORY: &str = "history";
 /// The tag of calls about tasks.
 pub(super) const TASKS: &str = "tasks";
 /// The tag of calls about the process.
@@ -97,6 +104,7 @@ fn document(paths: Paths, tokens: bool) -> OpenApi {
     }
     let tags = [
         (TASKS, "Create, read and change tasks; each write is an immutable event of the ledger."),
+        (HISTORY, "What happened, event by event."),
         (PROCESS, "How this process is."),
         (DOCUMENTATION, "The API's description."),
     ];

@@ -8,11 +8,15 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, SchemaFormat, Schem
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::history;
 use super::text::{string, text};
+use crate::domain::changes::FieldChange;
 use crate::domain::command::{CreateTask, PatchTask};
+use crate::domain::event::{Event, EventType};
 use crate::domain::json::{Decimal, Json};
 use crate::domain::metadata::{MAX_BYTES, MAX_DEPTH, Metadata};
 use crate::domain::position::Position;
+use crate::domain::record::Recorded;
 use crate::domain::status::Status;
 use crate::domain::task::Task;
 use crate::domain::text::{Assignee, Description, TaskFamily, TaskType, Tenant};
@@ -25,7 +29,7 @@ pub(super) fn of<T: ToSchema>() -> RefOr<Schema> {
 }
 
 /// A reference, or null.
-fn or_null<T: ToSchema>() -> RefOr<Schema> {
+pub(super) fn or_null<T: ToSchema>() -> RefOr<Schema> {
     OneOfBuilder::new().item(Object::with_type(Type::Null)).item(of::<T>()).into()
 }
 
@@ -124,6 +128,10 @@ schema! {
     CreateTask => create();
     PatchTask => patch();
     Task => row();
+    EventType => history::kind();
+    FieldChange => history::change();
+    Event => history::event();
+    Recorded => history::record();
 }
 
 /// A text in metadata.

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::*;
+use crate::domain::event::EventType;
 use crate::domain::json::{Json, ParseLimits};
 use crate::domain::payload::{CREATE_FIELDS, PATCH_FIELDS, parse_create, parse_patch};
+use crate::domain::record::Recorded;
 use crate::domain::row::{parse_snapshot, write_row};
-use crate::http::closed;
-use crate::http::list::PARAMETERS;
 use crate::http::tests::support;
+use crate::http::{closed, events, history, list, reading};
 
 fn parsed(tokens: bool) -> Value {
     serde_json::from_slice(&text(tokens)).unwrap()
@@ -101,9 +102,17 @@ fn the_fields_are_those_of_the_parsers_and_the_printer() {
     write_row(&support::task(), &mut row);
     let row: Value = serde_json::from_str(&row).unwrap();
     assert_eq!(fields("Task"), sorted(keys(&row)));
-    let parameters = document["paths"]["/vtid/list"]["get"]["parameters"].as_array().unwrap().iter();
-    let of_query = parameters.filter(|parameter| parameter["in"] == "query");
-    assert_eq!(sorted(of_query.map(|p| p["name"].as_str().unwrap())), sorted(PARAMETERS.iter().copied()));
+    for (path, taken) in [
+        ("/vtid/list", list::PARAMETERS),
+        ("/vtid/{vtid}", reading::PARAMETERS),
+        ("/vtid/{vtid}/events", history::PARAMETERS),
+        ("/events", events::PARAMETERS),
+    ] {
+        let parameters = document["paths"][path]["get"]["parameters"].as_array().unwrap().iter();
+        let of_query = parameters.filter(|parameter| parameter["in"] == "query");
+        let named = sorted(of_query.map(|p| p["name"].as_str().unwrap()));
+        assert_eq!(named, sorted(taken.iter().copied()), "{path}");
+    }
 }
 
 #[test]
@@ -128,6 +137,8 @@ fn the_examples_are_what_is_read_and_printed() {
     write_row(&parse_snapshot(&row.to_string()).unwrap(), &mut printed);
     let printed: Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(printed, example::row());
+    let record = Recorded::parse(example::record().to_string().into()).unwrap();
+    assert_eq!(record.event.data.event_type(), EventType::Updated);
     let limits = ParseLimits { max_depth: 64 };
     let document = Json::parse(&text(false), &limits).unwrap();
     assert!(document.faults.is_empty(), "the document is strict JSON itself");

@@ -23,6 +23,7 @@ use crate::domain::status::Status;
 use crate::domain::task::Task;
 use crate::domain::time::Timestamp;
 use crate::domain::vtid::Vtid;
+use crate::history::History;
 use crate::http::ready::Readiness;
 use crate::http::{Api, App, HttpLimits, at, closed, router, serve};
 use crate::log::connect;
@@ -59,6 +60,7 @@ pub(super) async fn start_with(limits: HttpLimits, queue: usize) -> Server {
     let api = Arc::new(Api {
         writer,
         reader: unreachable_reader(),
+        history: History::new(unreachable_reader(), watch::channel(Position::ZERO).1),
         clock,
         readiness,
         auth: Arc::new(Auth::open()),

@@ -15,6 +15,7 @@ use crate::log::pool::Pool;
 use crate::log::servers::Servers;
 use crate::oasis::relay::RelayStatus;
 use crate::projections::connections::ReadConnections;
+use crate::projections::read::Reader;
 
 /// Whom to ask when Prometheus asks.
 pub struct Sources {
@@ -22,21 +23,31 @@ pub struct Sources {
     readiness: watch::Receiver<Readiness>,
     relay: watch::Receiver<RelayStatus>,
     reads: ReadConnections,
+    past: ReadConnections,
     followers: Pool,
 }
 
 impl Sources {
-    /// What is counted, what the process and its relay know of themselves, and the connections of reads and followers.
+    /// What is counted, what the process and its relay know of themselves, and the connections of reads, of those of the
+    /// past, and of followers.
     #[must_use]
     pub fn new(
         metrics: &Arc<Metrics>,
         readiness: &watch::Receiver<Readiness>,
         relay: watch::Receiver<RelayStatus>,
-        reads: &ReadConnections,
+        [reads, past]: [&Reader; 2],
         followers: &Pool,
     ) -> Self {
         let (metrics, readiness) = (Arc::clone(metrics), readiness.clone());
-        Self { metrics, readiness, relay, reads: reads.clone(), followers: followers.clone() }
+        let [reads, past] = [reads, past].map(|reader| reader.connections().clone());
+        Self {
+            metrics,
+            readiness,
+            relay,
+            reads: reads.clone(),
+            past: past.clone(),
+            followers: followers.clone(),
+        }
     }
 
     /// Serves `/metrics` and looks up what only the database knows, until `stop` is cancelled.
@@ -59,6 +70,7 @@ impl Sources {
         let process = &self.metrics.process;
         process.read(&self.readiness.borrow(), &self.relay.borrow());
         process.read_pool("reads", self.reads.in_use());
+        process.read_pool("history", self.past.in_use());
         process.read_pool("followers", self.followers.in_use());
         self.metrics.text()
     }
