@@ -331,6 +331,34 @@ async fn exports_are_bounded_and_end_with_their_callers() {
     assert!(whole.text == lines(&stored), "the exact bytes of {} events", stored.len());
 }
 
+/// A caller sees that an answer broke off, and gets the rest from another process.
+#[tokio::test]
+async fn what_an_export_that_broke_off_lacks_follows_on_its_last_line() {
+    let platform = platform().await;
+    let (mut one, other) = (platform.serve().await, platform.serve().await);
+    create_many(&one, 1).await;
+    append_many(&mut platform.connection().await, 39_999).await;
+    let mut response = one.request(Method::GET, "/events").header("accept", LINES).send().await.unwrap();
+    assert_eq!(response.headers()["ledger-position"], "40000");
+    let mut got = response.chunk().await.unwrap().unwrap().to_vec();
+    one.kill();
+    let broke_off = loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => got.extend(chunk),
+            Ok(None) => break false,
+            Err(_) => break true,
+        }
+    };
+    assert!(broke_off, "{} bytes looked whole", got.len());
+    let got = String::from_utf8_lossy(&got).into_owned();
+    let (whole, _) = got.rsplit_once('\n').unwrap();
+    let last: Value = serde_json::from_str(whole.lines().last().unwrap()).unwrap();
+    let last: u64 = last["position"].as_str().unwrap().parse().unwrap();
+    let rest = read_lines(&other, &format!("from={}", last + 1)).await.expect(200);
+    let stored = bodies(&mut platform.connection().await).await;
+    assert!(format!("{whole}\n{}", rest.text) == lines(&stored), "the exact bytes");
+}
+
 /// What is rare is looked for a bounded number of positions at a time.
 #[tokio::test]
 async fn a_page_looks_at_so_many_positions_and_says_how_far_it_came() {
