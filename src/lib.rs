@@ -16,5 +16,7 @@ pub mod log;
 pub mod oasis;
 pub mod progress;
 pub mod projections;
+pub mod sealer;
 pub mod telemetry;
+pub mod tlog;
 pub mod writer;
