@@ -8,8 +8,6 @@
 mod fault;
 mod lines;
 mod marks;
-#[cfg(test)]
-mod tests;
 mod writer;
 
 pub use fault::{FileError, FileFault};

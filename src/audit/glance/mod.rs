@@ -9,8 +9,6 @@
 
 mod metadata;
 mod reader;
-#[cfg(test)]
-mod tests;
 
 use chrono::NaiveDate;
 use sha2::{Digest, Sha256};
@@ -246,7 +244,8 @@ fn count(text: &str) -> Option<u64> {
 }
 
 /// As [`Timestamp::parse`], without printing it again.
-fn time(text: &str) -> Option<Timestamp> {
+#[must_use]
+pub fn time(text: &str) -> Option<Timestamp> {
     let bytes: &[u8; 24] = text.as_bytes().try_into().ok()?;
     let is_between = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (23, b'Z')]
         .into_iter()

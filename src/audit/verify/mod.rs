@@ -8,8 +8,6 @@ mod keys;
 mod live;
 mod offline;
 mod report;
-#[cfg(test)]
-mod tests;
 mod walk;
 
 pub use checkpoints::Trusted;

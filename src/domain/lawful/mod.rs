@@ -8,8 +8,6 @@
 mod breach;
 mod fact;
 mod tasks;
-#[cfg(test)]
-mod tests;
 
 use std::collections::HashSet;
 
