@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::BenchError;
 
 /// Every line, or group of lines, by the name that `BENCH_ONLY` takes.
-pub(crate) const NAMES: [&str; 17] = [
+pub(crate) const NAMES: [&str; 18] = [
     "creates", "patches", "gets", "oasis", "versions", "cpu", "memory", "tokens", "replicas", "disk",
-    "snapshot", "peers", "growth", "list", "rebuild", "large", "start",
+    "snapshot", "audit_verify", "peers", "growth", "list", "rebuild", "large", "start",
 ];
 
 /// How large everything is.

@@ -131,6 +131,9 @@ pub struct CosignatureMark {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EndMark {
+    /// Which ledger: once more, for the first line is covered by no sum.
+    #[serde(serialize_with = "print", deserialize_with = "read_uuid")]
+    pub ledger: Uuid,
     /// How many records there were.
     pub events: u64,
     /// The Merkle tree's root over them, in base64.

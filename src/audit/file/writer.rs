@@ -69,7 +69,8 @@ impl<W: Write> ExportWriter<W> {
     /// Whatever the output says.
     pub fn end(mut self) -> std::io::Result<(W, Hash)> {
         let root = self.tree.root();
-        self.mark(&Mark::End(EndMark { events: self.tree.size(), root: root.to_string() }))?;
+        let (ledger, events) = (self.header.ledger().0, self.tree.size());
+        self.mark(&Mark::End(EndMark { ledger, events, root: root.to_string() }))?;
         self.out.flush()?;
         Ok((self.out, root))
     }

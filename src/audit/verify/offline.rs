@@ -105,6 +105,7 @@ struct Pass {
     /// The number of the last line, from 1.
     line: u64,
     said: u64,
+    ledger: LedgerId,
     records: u64,
     ended: bool,
 }
@@ -112,7 +113,8 @@ struct Pass {
 impl Pass {
     fn new(header: &Header, trusted: Trusted, file: Check) -> Self {
         let walk = Walk::new(header.ledger(), trusted);
-        Self { walk, file, line: 1, said: header.events, records: 0, ended: false }
+        let (said, ledger) = (header.events, header.ledger());
+        Self { walk, file, line: 1, said, ledger, records: 0, ended: false }
     }
 
     fn line(&mut self, line: &[u8], looked: Looked) -> io::Result<()> {
@@ -163,6 +165,9 @@ impl Pass {
                         let position = Some(self.walk.next());
                         self.file.wrong(position, number, FileFault::Count { said, found }.to_string());
                     }
+                }
+                if end.ledger != self.ledger.0 {
+                    self.file.wrong(None, number, "the first line names another ledger than the last");
                 }
                 self.walk.end_mark(self.line, end);
             }
