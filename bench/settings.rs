@@ -7,8 +7,24 @@ use crate::BenchError;
 
 /// Every line, or group of lines, by the name that `BENCH_ONLY` takes.
 pub(crate) const NAMES: [&str; 18] = [
-    "creates", "patches", "gets", "oasis", "versions", "cpu", "memory", "tokens", "replicas", "disk",
-    "snapshot", "audit_verify", "peers", "growth", "list", "rebuild", "large", "start",
+    "creates",
+    "patches",
+    "gets",
+    "oasis",
+    "versions",
+    "cpu",
+    "memory",
+    "tokens",
+    "replicas",
+    "disk",
+    "snapshot",
+    "audit_verify",
+    "peers",
+    "growth",
+    "list",
+    "rebuild",
+    "large",
+    "start",
 ];
 
 /// How large everything is.

@@ -104,7 +104,8 @@ fn hash(path: &Path) -> std::io::Result<Duration> {
 /// The whole program, its start included.
 async fn verify(path: &Path) -> Result<Duration, BenchError> {
     let begun = Instant::now();
-    let output = Command::new(program()).args(["audit", "verify", "--json", "--file"]).arg(path).output().await;
+    let output =
+        Command::new(program()).args(["audit", "verify", "--json", "--file"]).arg(path).output().await;
     let output = output.map_err(|error| BenchError::Program { program: program().to_owned(), error })?;
     let time = begun.elapsed();
     if output.status.success() {

@@ -30,10 +30,14 @@ pub enum AuditError {
     #[error("{0}")]
     Io(#[from] std::io::Error),
     /// Positions are missing, or the log lost its end meanwhile.
-    #[error("the log has no event at position {0}: nothing was exported; `vtid-ledger audit verify` says more")]
+    #[error(
+        "the log has no event at position {0}: nothing was exported; `vtid-ledger audit verify` says more"
+    )]
     Gap(Position),
     /// A record holds a line feed, and so can't be a line.
-    #[error("the record at position {0} is not one line: nothing was exported; `vtid-ledger audit verify` says more")]
+    #[error(
+        "the record at position {0} is not one line: nothing was exported; `vtid-ledger audit verify` says more"
+    )]
     NotALine(Position),
     /// There is no such task.
     #[error("there is no task {0}")]

@@ -11,9 +11,8 @@ use super::stored::{self, Checkpoints};
 use crate::domain::position::Position;
 use crate::domain::record::LedgerId;
 use crate::log::connect::connect;
-use crate::log::head::read_head;
 use crate::log::lookup::event_id_at;
-use crate::log::pages::bodies;
+use crate::log::pages::{bodies, last};
 use crate::log::servers::Servers;
 use crate::tlog::Hash;
 
@@ -46,7 +45,7 @@ pub async fn export<W: Write>(
         sqlx::query_scalar("select ledger_id from ledger.identity").fetch_one(&mut connection).await?;
     // Before the head, so that it covers no later events.
     let mut sealed = Checkpoints::begin(&mut connection).await?;
-    let head = read_head(&mut connection).await?.cursor;
+    let head = last(&mut connection).await?;
     let events = head.position().get();
     let mut writer = ExportWriter::begin(out, Header::new(LedgerId(id), events))?;
     for key in stored::keys(&mut connection).await? {

@@ -21,8 +21,8 @@ use crate::domain::position::Position;
 use crate::domain::record::{LedgerId, Recorded};
 use crate::log::append::{AppendReply, append};
 use crate::log::connect::connect;
-use crate::log::head::read_head;
 use crate::log::hold::{Losses, read_losses};
+use crate::log::pages::last;
 use crate::log::servers::Servers;
 use crate::tlog::Hash;
 use crate::tlog::tree::{FullTile, Tree};
@@ -39,7 +39,9 @@ const ANY_TIME: Duration = Duration::from_secs(10_000 * 365 * 24 * 3600);
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The file is not good.
-    #[error("nothing was imported: the file is not what was exported ({0}); `vtid-ledger audit verify --file` says more")]
+    #[error(
+        "nothing was imported: the file is not what was exported ({0}); `vtid-ledger audit verify --file` says more"
+    )]
     Bad(String),
     /// The database holds something else.
     #[error(
@@ -124,11 +126,14 @@ async fn begin(connection: &mut PgConnection, ledger: LedgerId) -> Result<Cursor
     let mut transaction = connection.begin().await?;
     // Nobody appends meanwhile.
     sqlx::query("select pg_advisory_xact_lock(ledger.append_lock())").execute(&mut *transaction).await?;
-    let head = read_head(&mut transaction).await?.cursor;
+    let head = last(&mut transaction).await?;
     let id: Uuid =
         sqlx::query_scalar("select ledger_id from ledger.identity").fetch_one(&mut *transaction).await?;
     if head == Cursor::Start {
-        sqlx::query("update ledger.identity set ledger_id = $1").bind(ledger.0).execute(&mut *transaction).await?;
+        sqlx::query("update ledger.identity set ledger_id = $1")
+            .bind(ledger.0)
+            .execute(&mut *transaction)
+            .await?;
     } else if id != ledger.0 {
         return Err(ImportError::OtherEvents(head.position()).into());
     }
@@ -226,21 +231,23 @@ impl Pass {
     async fn flush(&mut self) -> Result<(), AuditError> {
         let batch = std::mem::take(&mut self.batch);
         let mut transaction = self.connection.begin().await?;
-        if let Some(last) = batch.records.last() {
+        if let Some(newest) = batch.records.last() {
             let records: Vec<&Recorded> = batch.records.iter().collect();
             let said = append(&mut transaction, self.head, self.losses, ANY_TIME, &records).await;
             let why = match said {
                 Ok(AppendReply::Appended) => None,
                 Ok(AppendReply::NotTheHead) => Some("somebody else writes to this ledger"),
                 Ok(AppendReply::Held) => Some("writes are on hold"),
-                Ok(AppendReply::TimeRefused) => Some("the database's clock stands far before the events' times"),
+                Ok(AppendReply::TimeRefused) => {
+                    Some("the database's clock stands far before the events' times")
+                }
                 Err(error) if is_race(&error) => Some("somebody else writes to this ledger"),
                 Err(error) => return Err(error.into()),
             };
             if let Some(why) = why {
                 return Err(ImportError::Stopped { after: self.head.position(), why }.into());
             }
-            self.head = Cursor::at(&last.event);
+            self.head = Cursor::at(&newest.event);
         }
         if let Some((origin, _)) = &self.sealed
             && !keep_tiles(&mut transaction, origin, &batch.tiles).await?

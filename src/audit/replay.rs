@@ -14,8 +14,7 @@ use crate::domain::task::Task;
 use crate::domain::time::Timestamp;
 use crate::domain::vtid::Vtid;
 use crate::log::connect::connect;
-use crate::log::head::read_head;
-use crate::log::pages::{bodies, last_before};
+use crate::log::pages::{bodies, last, last_before};
 use crate::log::read::ReadError;
 use crate::log::servers::Servers;
 
@@ -73,7 +72,7 @@ pub async fn replay(
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Replayed, AuditError> {
     let mut connection = connect(servers).await?;
-    let head = read_head(&mut connection).await?.cursor.position();
+    let head = last(&mut connection).await?.position();
     let to = match point {
         Point::End => head,
         Point::Position(position) if position > head => return Err(AuditError::BeyondTheEnd(head)),

@@ -196,7 +196,8 @@ impl Fold {
             return Ok(Some(format!("it bears position {}, not {}", snapshot.position, task.position)));
         }
         let wanted = print_snapshot(task);
-        let same = wanted == snapshot.state || parse_snapshot(&snapshot.state).is_ok_and(|state| state == *task);
+        let same =
+            wanted == snapshot.state || parse_snapshot(&snapshot.state).is_ok_and(|state| state == *task);
         Ok((!same).then(|| told(&wanted, &snapshot.state)))
     }
 }

@@ -163,7 +163,11 @@ impl Checkpoints {
             log.fill(connection).await?;
         }
         let of = |log: &OneLog| log.page.front().map(|sealed| sealed.checkpoint.size);
-        let next = self.logs.iter_mut().filter(|log| of(log).is_some_and(|next| next <= size)).min_by_key(|log| of(log));
+        let next = self
+            .logs
+            .iter_mut()
+            .filter(|log| of(log).is_some_and(|next| next <= size))
+            .min_by_key(|log| of(log));
         Ok(next.and_then(|log| log.page.pop_front()))
     }
 
@@ -257,14 +261,13 @@ pub async fn tile(
     level: u8,
     number: u64,
 ) -> Result<Option<StoredTile>, sqlx::Error> {
-    let row = sqlx::query(
-        "select root, hashes from ledger.tile where origin = $1 and level = $2 and number = $3",
-    )
-    .bind(origin)
-    .bind(i16::from(level))
-    .bind(i64::try_from(number).unwrap_or(i64::MAX))
-    .fetch_optional(connection)
-    .await?;
+    let row =
+        sqlx::query("select root, hashes from ledger.tile where origin = $1 and level = $2 and number = $3")
+            .bind(origin)
+            .bind(i16::from(level))
+            .bind(i64::try_from(number).unwrap_or(i64::MAX))
+            .fetch_optional(connection)
+            .await?;
     row.map(|row| Ok(StoredTile { root: row.try_get("root")?, hashes: row.try_get("hashes")? })).transpose()
 }
 
@@ -311,8 +314,12 @@ pub async fn keep_key(connection: &mut PgConnection, key: &KeyMark) -> Result<()
 ///
 /// # Errors
 /// Whatever the driver says; [`sqlx::Error::Encode`] where the note is none.
-pub async fn keep_checkpoint(connection: &mut PgConnection, mark: &CheckpointMark) -> Result<(), sqlx::Error> {
-    let parsed = Checkpoint::parse(mark.note.as_bytes()).map_err(|error| sqlx::Error::Encode(error.into()))?;
+pub async fn keep_checkpoint(
+    connection: &mut PgConnection,
+    mark: &CheckpointMark,
+) -> Result<(), sqlx::Error> {
+    let parsed =
+        Checkpoint::parse(mark.note.as_bytes()).map_err(|error| sqlx::Error::Encode(error.into()))?;
     sqlx::query(
         "insert into ledger.checkpoint (origin, size, previous, event_id, root, note, signed_at)
          values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing",

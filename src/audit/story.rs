@@ -39,8 +39,7 @@ pub async fn tell_story(
     let mut state: Option<Task> = None;
     loop {
         let version = state.as_ref().map_or(Version::ZERO, |task| task.version);
-        let events =
-            read_stream(&mut connection, vtid, version, Position::from_i64(i64::MAX), PAGE).await?;
+        let events = read_stream(&mut connection, vtid, version, Position::from_i64(i64::MAX), PAGE).await?;
         if events.is_empty() {
             return if state.is_some() { Ok(()) } else { Err(AuditError::NoSuchTask(vtid)) };
         }

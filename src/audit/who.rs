@@ -5,8 +5,7 @@ use crate::domain::record::Recorded;
 use crate::domain::text::{ActorId, Tenant};
 use crate::domain::time::Timestamp;
 use crate::log::connect::connect;
-use crate::log::head::read_head;
-use crate::log::pages::{by_actor, last_before};
+use crate::log::pages::{by_actor, last, last_before};
 use crate::log::read::ReadError;
 use crate::log::servers::Servers;
 
@@ -37,7 +36,7 @@ pub async fn who(
     mut progress: impl FnMut(u64, u64),
 ) -> Result<u64, AuditError> {
     let mut connection = connect(servers).await?;
-    let head = read_head(&mut connection).await?.cursor.position();
+    let head = last(&mut connection).await?.position();
     let from = match question.since {
         Some(since) => last_before(&mut connection, since, false, head).await?,
         None => Position::ZERO,
@@ -48,8 +47,7 @@ pub async fn who(
     };
     let (mut after, mut told) = (from, 0);
     while after < to {
-        let found =
-            by_actor(&mut connection, &question.actor, question.tenant.as_ref(), after, to).await?;
+        let found = by_actor(&mut connection, &question.actor, question.tenant.as_ref(), after, to).await?;
         for (position, body) in found.records {
             let recorded = Recorded::parse(body).map_err(|error| ReadError::Record { position, error })?;
             tell(&recorded)?;

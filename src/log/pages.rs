@@ -7,6 +7,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgConnection, Row};
 use uuid::Uuid;
 
+use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
 use crate::domain::text::{ActorId, Tenant};
 use crate::domain::time::Timestamp;
@@ -45,6 +46,19 @@ pub struct StoredEvent {
     pub recorded_ms: Option<i64>,
     /// `body`
     pub body: String,
+}
+
+/// The last event, whatever else its row holds.
+///
+/// # Errors
+/// Whatever the driver says.
+pub async fn last(connection: &mut PgConnection) -> Result<Cursor, sqlx::Error> {
+    let last: Option<(i64, Uuid)> =
+        sqlx::query_as("select position, event_id from ledger.event order by position desc limit 1")
+            .fetch_optional(connection)
+            .await?;
+    let at = |(position, id)| Cursor::At { position: Position::from_i64(position), id };
+    Ok(last.map_or(Cursor::Start, at))
 }
 
 /// The rows after `after` up to `to`, whole.
@@ -149,14 +163,16 @@ pub async fn last_before(
     while before < unknown {
         let middle = before + (unknown - before).div_ceil(2);
         // The next one there is: a damaged log may have gaps.
-        let at: Option<chrono::DateTime<chrono::Utc>> = sqlx::query_scalar(
-            "select recorded_at from ledger.event where position >= $1 and position <= $2 order by position limit 1",
+        let at: Option<Option<i64>> = sqlx::query_scalar(
+            "select case when isfinite(recorded_at) then (extract(epoch from recorded_at) * 1000)::bigint end
+             from ledger.event where position >= $1 and position <= $2 order by position limit 1",
         )
         .bind(Position::new(middle).to_i64())
         .bind(Position::new(unknown).to_i64())
         .fetch_optional(&mut *connection)
         .await?;
-        let is_before = at.map(Timestamp::from_datetime).is_some_and(|at| if inclusive { at <= time } else { at < time });
+        let at = at.flatten();
+        let is_before = at.is_some_and(|at| if inclusive { at <= time.millis() } else { at < time.millis() });
         if is_before {
             before = middle;
         } else {

@@ -37,14 +37,18 @@ fn verify(file: &[u8]) -> Report {
 fn first(file: &[u8]) -> (CheckName, Option<u64>, Option<u64>, String) {
     let report = verify(file);
     let (check, finding) = report.first_wrong().unwrap_or_else(|| panic!("nothing was found: {report:?}"));
-    (check, finding.position.map(vtid_ledger::domain::position::Position::get), finding.line, finding.what.clone())
+    (
+        check,
+        finding.position.map(vtid_ledger::domain::position::Position::get),
+        finding.line,
+        finding.what.clone(),
+    )
 }
 
 /// The file's lines, edited.
 fn with_lines(events: usize, edit: impl FnOnce(&mut Vec<Vec<u8>>)) -> Vec<u8> {
     let text = file(events);
-    let mut lines: Vec<Vec<u8>> =
-        text.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    let mut lines: Vec<Vec<u8>> = text.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
     edit(&mut lines);
     lines.concat()
 }
@@ -81,7 +85,10 @@ fn a_changed_byte_is_found_wherever_it_is() {
         let line = 1 + good[..at].iter().filter(|byte| **byte == b'\n').count() as u64;
         let (_, finding) = found.first_wrong().unwrap_or_else(|| panic!("byte {at} was not found"));
         let told = finding.line.unwrap_or(0);
-        assert!(told.abs_diff(line) <= 1 || good[at] == b'\n' || is_mark(&good, line), "byte {at}, line {line}: {finding:?}");
+        assert!(
+            told.abs_diff(line) <= 1 || good[at] == b'\n' || is_mark(&good, line),
+            "byte {at}, line {line}: {finding:?}"
+        );
     }
 }
 
@@ -148,7 +155,10 @@ fn a_rewritten_history_shows_by_its_rules_and_its_root() {
         line.replace_range(at..end, &format!("{position}"));
     }
     let (check, position, _, what) = first(&export(&lines));
-    assert!(check == CheckName::Rules && position.is_some_and(|position| position >= 17), "{position:?} {what}");
+    assert!(
+        check == CheckName::Rules && position.is_some_and(|position| position >= 17),
+        "{position:?} {what}"
+    );
     // One word in a description keeps every rule: only the root tells, to whoever kept a checkpoint.
     let mut lines: Vec<String> = log(300).iter().map(|recorded| recorded.body.to_string()).collect();
     let before = verify(&export(&lines)).root;

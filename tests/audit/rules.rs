@@ -41,7 +41,11 @@ fn log() -> Vec<Event> {
         format!(r#"{{"taskFamily":"DEPLOY","taskType":"step","description":"x","tenant":"acme"{more}}}"#)
     };
     maker.create(&create(""), "ann", Role::Authenticated);
-    maker.create(&create(r#","status":"complete","parentVtid":"VTID-2026-0001""#), "ann", Role::Authenticated);
+    maker.create(
+        &create(r#","status":"complete","parentVtid":"VTID-2026-0001""#),
+        "ann",
+        Role::Authenticated,
+    );
     maker.patch(0, r#"{"status":"active","assignedTo":"dana"}"#, "ann", Role::Authenticated);
     maker.patch(0, r#"{"status":"complete"}"#, "dana", Role::Authenticated);
     maker.patch(0, r#"{"metadata":{"a":1}}"#, "worker", Role::ServiceRole);
@@ -164,10 +168,7 @@ fn tenants_parents_and_who_may() {
     assert!(position == 1 && matches!(rule, Rule::Tenant { .. }), "{rule:?}");
     for actor_tenant in [Some(globex.clone()), None] {
         let (position, rule) = broken(|log| log[3].origin.actor.tenant.clone_from(&actor_tenant));
-        assert!(
-            position == 4 && matches!(&rule, Rule::Tenancy { actor, .. } if actor == "ann"),
-            "{rule:?}"
-        );
+        assert!(position == 4 && matches!(&rule, Rule::Tenancy { actor, .. } if actor == "ann"), "{rule:?}");
     }
     // An admin may.
     let mut log = log();
@@ -210,7 +211,6 @@ fn transitions_and_completions() {
         broken(|log| log[2].data = EventData::Completed(to(Status::Complete))),
         (3, Rule::CompletionMissing(second))
     );
-    let key =
-        Idempotency { key: IdempotencyKey::parse("k").unwrap(), hash: RequestHash([1; 32]) };
+    let key = Idempotency { key: IdempotencyKey::parse("k").unwrap(), hash: RequestHash([1; 32]) };
     assert_eq!(broken(|log| log[1].origin.idempotency = Some(key)), (2, Rule::KeyTooEarly));
 }

@@ -257,7 +257,6 @@ pub fn time(text: &str) -> Option<Timestamp> {
     };
     let year = i32::try_from(number(0, 4)?).ok().filter(|year| *year > 0 && is_between)?;
     let date = NaiveDate::from_ymd_opt(year, number(5, 7)?, number(8, 10)?)?;
-    let time =
-        date.and_hms_milli_opt(number(11, 13)?, number(14, 16)?, number(17, 19)?, number(20, 23)?)?;
+    let time = date.and_hms_milli_opt(number(11, 13)?, number(14, 16)?, number(17, 19)?, number(20, 23)?)?;
     Some(Timestamp::from_millis(time.and_utc().timestamp_millis()))
 }

@@ -176,7 +176,6 @@ impl Checkpoints {
         self.check.wrong(Some(Position::new(previous).next()), line, what);
     }
 
-
     fn was_given_up(&self, mark: &CheckpointMark) -> bool {
         self.losses.iter().any(|loss| loss.first_position <= mark.size && loss.accepted_at >= mark.signed_at)
     }

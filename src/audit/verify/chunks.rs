@@ -217,10 +217,14 @@ mod tests {
     fn whoever_takes_the_lines_may_give_up() {
         let text = b"line\n".repeat(CHUNK);
         let mut taken = 0;
-        let given_up = each_line(text.as_slice(), |_: &[u8], (): &mut ()| (), |_, ()| {
-            taken += 1;
-            if taken == 3 { Err(io::Error::other("enough")) } else { Ok(()) }
-        });
+        let given_up = each_line(
+            text.as_slice(),
+            |_: &[u8], (): &mut ()| (),
+            |_, ()| {
+                taken += 1;
+                if taken == 3 { Err(io::Error::other("enough")) } else { Ok(()) }
+            },
+        );
         assert_eq!((given_up.unwrap_err().to_string(), taken), ("enough".to_owned(), 3));
     }
 }

@@ -16,13 +16,14 @@ use crate::domain::lawful::Fact;
 use crate::domain::position::Position;
 use crate::domain::record::{LedgerId, Recorded};
 use crate::log::connect::connect;
-use crate::log::head::read_head;
-use crate::log::pages::{StoredEvent, whole_rows};
+use crate::log::pages::{StoredEvent, last, whole_rows};
+use crate::log::read::ReadError;
 use crate::log::servers::Servers;
 use crate::oasis::comparison::Verdict;
-use crate::oasis::scan::Scan;
+use crate::oasis::scan::{Scan, ScanError};
 use crate::oasis::stored::StoredStream;
 use crate::projections::rebuild::{Difference, diff};
+use crate::projections::tasks::ProjectionError;
 use crate::tlog::tree::FullTile;
 
 /// How far a verification is: what is looked at, how much of it is done, and of about how much.
@@ -81,7 +82,7 @@ impl LogPass {
         let sealed = Checkpoints::begin(connection).await?;
         // After the checkpoints, which are of no later events, and before the losses: one accepted meanwhile explains
         // what is missing then.
-        let head = read_head(connection).await?.cursor.position();
+        let head = last(connection).await?.position();
         for loss in stored::losses(connection).await? {
             walk.loss(loss);
         }
@@ -95,7 +96,7 @@ impl LogPass {
 
     async fn page(&mut self, connection: &mut PgConnection) -> Result<(), AuditError> {
         let rows = whole_rows(connection, self.looked_to, self.head).await?;
-        self.looked_to = rows.last().map_or(self.head, |last| Position::from_i64(last.position));
+        self.looked_to = rows.last().map_or(self.head, |row| Position::from_i64(row.position));
         for row in rows {
             self.row(connection, row).await?;
         }
@@ -191,9 +192,25 @@ async fn read_table(servers: &Servers, progress: Progress<'_>) -> Result<Check, 
             check.wrong(None, None, told(difference));
         }
     })
-    .await?;
-    check.looked_at = walked.tasks + walked.unexpected;
+    .await;
+    match walked {
+        Ok(walked) => check.looked_at = walked.tasks + walked.unexpected,
+        Err(ProjectionError::Log(error)) => unreadable(&mut check, error)?,
+        Err(error) => return Err(error.into()),
+    }
     Ok(check)
+}
+
+/// That the log can't be folded is a finding of its own here, too.
+fn unreadable(check: &mut Check, error: ReadError) -> Result<(), AuditError> {
+    let position = match &error {
+        ReadError::Database(_) => return Err(error.into()),
+        ReadError::OtherPast { position, .. }
+        | ReadError::Record { position, .. }
+        | ReadError::Damaged(position) => *position,
+    };
+    check.wrong(Some(position), None, format!("the log can't be folded beyond here: {error}"));
+    Ok(())
 }
 
 /// A difference of the read table, for people.
@@ -221,7 +238,14 @@ pub async fn verify_stream(
     let total = stream.last().get();
     let mut scan = Scan::begin(&stream, site.pool.clone(), site.ledger, Position::ZERO).await?;
     loop {
-        let batch = scan.next().await?;
+        let batch = match scan.next().await {
+            Ok(batch) => batch,
+            Err(ScanError::Log(error)) => {
+                unreadable(&mut check, error)?;
+                return Ok(check);
+            }
+            Err(error) => return Err(error.into()),
+        };
         if batch.is_empty() {
             return Ok(check);
         }
@@ -234,4 +258,3 @@ pub async fn verify_stream(
         progress("messages", check.looked_at, total);
     }
 }
-

@@ -160,8 +160,10 @@ impl Walk {
         }
         let root = self.tree.root().to_string();
         if end.root != root {
-            let what =
-                format!("the file says that the root is {}, and its records have {root}: it was changed", end.root);
+            let what = format!(
+                "the file says that the root is {}, and its records have {root}: it was changed",
+                end.root
+            );
             // Where, the sums may tell.
             self.root.wrong(None, Some(line), what);
         }
@@ -191,13 +193,16 @@ impl Walk {
         }
         if self.rules.is_bad() || self.records.is_bad() {
             let last = self.lawful.last();
-            notes.push(format!("the rules were looked at up to position {last}, behind which they can't be judged"));
+            notes.push(format!(
+                "the rules were looked at up to position {last}, behind which they can't be judged"
+            ));
         }
         let sealed = self.checkpoints.sealed.take();
         let (checkpoints, told) = self.checkpoints.end(&self.tree);
         notes.extend(told);
         let sums = file.is_some().then_some(self.sums);
-        let checks = file.into_iter().chain(sums).chain([self.records, self.rules, keys, self.root, checkpoints]);
+        let checks =
+            file.into_iter().chain(sums).chain([self.records, self.rules, keys, self.root, checkpoints]);
         Ok(Report { checks: checks.collect(), events, root, sealed, notes })
     }
 }

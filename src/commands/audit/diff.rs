@@ -9,7 +9,7 @@ use crate::audit::snapshots::{SnapshotDifference, compare_snapshots};
 use crate::audit::verify::told;
 use crate::domain::json::ObjectWriter;
 use crate::log::connect::connect;
-use crate::log::head::read_head;
+use crate::log::pages::last;
 use crate::log::servers::Servers;
 use crate::progress::Progress;
 use crate::projections::rebuild::{Difference, diff};
@@ -79,7 +79,7 @@ async fn snapshots(
 ) -> Result<(u64, u64), AuditFailure> {
     let mut bar = Progress::on_terminal("snapshots");
     let mut connection = connect(servers).await?;
-    let head = read_head(&mut connection).await?.cursor.position();
+    let head = last(&mut connection).await?.position();
     let mut printed = Ok(());
     let compared = compare_snapshots(&mut connection, head, |compared, differences| {
         for difference in differences {

@@ -214,7 +214,8 @@ fn read_vtid(text: &str) -> Result<Vtid, crate::domain::vtid::MalformedVtid> {
 }
 
 fn read_actor(text: &str) -> Result<ActorId, String> {
-    ActorId::parse(text).map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+    ActorId::parse(text)
+        .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
 }
 
 fn read_time(text: &str) -> Result<Timestamp, &'static str> {
@@ -239,7 +240,8 @@ impl Place {
 
 impl Trust {
     fn read(self) -> Result<Trusted, AuditFailure> {
-        let checkpoints = self.checkpoint.iter().map(|path| read_checkpoint(path)).collect::<Result<_, _>>()?;
+        let checkpoints =
+            self.checkpoint.iter().map(|path| read_checkpoint(path)).collect::<Result<_, _>>()?;
         Ok(Trusted { keys: self.key, checkpoints })
     }
 }

@@ -20,7 +20,8 @@ pub(super) async fn run_export(servers: &Servers, path: &Path, json: bool) -> Re
     let mut bar = Progress::on_terminal("events");
     let progress = |done, total| bar.tell(done, total, "");
     if path == Path::new("-") {
-        let (_, exported) = export(servers, BufWriter::with_capacity(BUFFER, std::io::stdout()), progress).await?;
+        let (_, exported) =
+            export(servers, BufWriter::with_capacity(BUFFER, std::io::stdout()), progress).await?;
         drop(bar);
         // Standard output has the export.
         return tell_export(&exported, "standard output", json, &mut std::io::stderr());

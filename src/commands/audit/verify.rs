@@ -56,9 +56,15 @@ pub(super) async fn of_ledger(
 
 /// Prints a report; fails if anything is wrong.
 pub(super) fn print(report: &Report, json: bool, out: &mut impl Write) -> Result<(), AuditFailure> {
-    if json { print_json(report, out)? } else { print_table(report, out)? }
+    if json {
+        print_json(report, out)?
+    } else {
+        print_table(report, out)?
+    }
     match report.first_wrong() {
-        Some((check, finding)) => Err(AuditFailure::Wrong(format!("{}{check}: {}", place(finding), shown(&finding.what)))),
+        Some((check, finding)) => {
+            Err(AuditFailure::Wrong(format!("{}{check}: {}", place(finding), shown(&finding.what))))
+        }
         None => Ok(()),
     }
 }
