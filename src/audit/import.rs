@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::error::AuditError;
 use super::file::{ExportReader, FileFault, Line, LossMark, Mark};
-use super::stored::{keep_checkpoint, keep_cosignature, keep_key, keep_loss, keep_tiles};
+use super::stored::{keep_checkpoint, keep_cosignature, keep_key, keep_loss};
 use super::verify::{Report, Trusted, verify_file};
 use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
@@ -24,7 +24,9 @@ use crate::log::connect::connect;
 use crate::log::hold::{Losses, read_losses};
 use crate::log::pages::last;
 use crate::log::servers::Servers;
+use crate::sealer::tiles::keep;
 use crate::tlog::Hash;
+use crate::tlog::key::KeyName;
 use crate::tlog::tree::{FullTile, Tree};
 
 /// Events of one transaction at most, and their bytes.
@@ -102,7 +104,7 @@ pub async fn import(
         head: Cursor::Start,
         losses,
         tree: Tree::new(),
-        sealed: report.sealed.clone(),
+        sealed: report.sealed.and_then(|(origin, size)| Some((origin.parse().ok()?, size))),
         batch: Batch::default(),
         given_up: Vec::new(),
     };
@@ -150,7 +152,7 @@ struct Pass {
     losses: Losses,
     tree: Tree,
     /// The log whose tiles are kept, and the size of its last checkpoint.
-    sealed: Option<(String, u64)>,
+    sealed: Option<(KeyName, u64)>,
     batch: Batch,
     /// There are few.
     given_up: Vec<LossMark>,
@@ -250,7 +252,7 @@ impl Pass {
             self.head = Cursor::at(&newest.event);
         }
         if let Some((origin, _)) = &self.sealed
-            && !keep_tiles(&mut transaction, origin, &batch.tiles).await?
+            && !keep(&mut transaction, origin, &batch.tiles).await?
         {
             let (after, why) = (self.head.position(), "it holds tiles of other records");
             return Err(ImportError::Stopped { after, why }.into());

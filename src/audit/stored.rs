@@ -9,7 +9,6 @@ use uuid::Uuid;
 use super::file::{CheckpointMark, CosignatureMark, KeyMark, LossMark};
 use crate::domain::time::Timestamp;
 use crate::tlog::checkpoint::Checkpoint;
-use crate::tlog::tree::FullTile;
 
 /// Rows of a page at most.
 const PAGE: i64 = 256;
@@ -354,26 +353,4 @@ pub async fn keep_cosignature(
     .execute(connection)
     .await?;
     Ok(())
-}
-
-/// Keeps full tiles, which may be there already; false where one is there with other hashes.
-///
-/// # Errors
-/// Whatever the driver says.
-pub async fn keep_tiles(
-    connection: &mut PgConnection,
-    origin: &str,
-    tiles: &[FullTile],
-) -> Result<bool, sqlx::Error> {
-    if tiles.is_empty() {
-        return Ok(true);
-    }
-    sqlx::query_scalar("select ledger.keep_tiles($1, $2, $3, $4, $5)")
-        .bind(origin)
-        .bind(tiles.iter().map(|tile| i16::from(tile.level)).collect::<Vec<_>>())
-        .bind(tiles.iter().map(|tile| signed(tile.number)).collect::<Vec<_>>())
-        .bind(tiles.iter().map(|tile| tile.root.0.as_slice()).collect::<Vec<_>>())
-        .bind(tiles.iter().map(|tile| tile.hashes.as_slice()).collect::<Vec<_>>())
-        .fetch_one(connection)
-        .await
 }

@@ -140,23 +140,20 @@ fn attributes(reader: &mut Reader, scratch: &mut Scratch) -> Option<Glance> {
     let (actor_text, actor) = reader.plain().filter(|(text, _)| ActorId::allows(text))?;
     reader.literal(r#","actorrole":""#)?;
     let role = reader.read(Role::parse)?;
-    let actor_tenant = match reader.skip(r#","actortenant":""#) {
-        true => Some(reader.allowed(Tenant::allows)?),
-        false => None,
-    };
+    let actor_tenant =
+        if reader.skip(r#","actortenant":""#) { Some(reader.allowed(Tenant::allows)?) } else { None };
     reader.literal(r#","correlationid":""#)?;
     let request = reader.allowed(RequestId::allows)?;
     if reader.skip(r#","traceparent":""#) {
         reader.allowed(TraceParent::allows)?;
     }
-    let key = match reader.skip(r#","idempotencykey":""#) {
-        true => {
-            let (key, _) = reader.plain().filter(|(key, _)| IdempotencyKey::allows(key))?;
-            reader.literal(r#","requesthash":""#)?;
-            reader.read(RequestHash::parse)?;
-            Some(key_mark(actor_text, key))
-        }
-        false => None,
+    let key = if reader.skip(r#","idempotencykey":""#) {
+        let (key, _) = reader.plain().filter(|(key, _)| IdempotencyKey::allows(key))?;
+        reader.literal(r#","requesthash":""#)?;
+        reader.read(RequestHash::parse)?;
+        Some(key_mark(actor_text, key))
+    } else {
+        None
     };
     reader.literal(r#","data":{"#)?;
     let asked = match kind {
@@ -189,9 +186,10 @@ fn create(reader: &mut Reader, scratch: &mut Scratch) -> Option<GlancedAsk> {
     reader.text().filter(|text| Description::allows(text))?;
     reader.literal(r#","tenant":""#)?;
     let tenant = reader.allowed(Tenant::allows)?;
-    let status = match reader.skip(r#","status":""#) {
-        true => reader.read(|text| Status::parse(text).ok())?,
-        false => Status::default(),
+    let status = if reader.skip(r#","status":""#) {
+        reader.read(|text| Status::parse(text).ok())?
+    } else {
+        Status::default()
     };
     if reader.skip(r#","assignedTo":""#) {
         reader.text().filter(|text| Assignee::allows(text))?;
@@ -199,9 +197,10 @@ fn create(reader: &mut Reader, scratch: &mut Scratch) -> Option<GlancedAsk> {
     if reader.skip(r#","metadata":"#) {
         metadata::object(reader, &mut scratch.keys)?;
     }
-    let parent = match reader.skip(r#","parentVtid":""#) {
-        true => Some(reader.read(|text| Vtid::parse(text).ok()).map(ParentRef::from)?),
-        false => None,
+    let parent = if reader.skip(r#","parentVtid":""#) {
+        Some(reader.read(|text| Vtid::parse(text).ok()).map(ParentRef::from)?)
+    } else {
+        None
     };
     reader.literal("}")?;
     Some(GlancedAsk::Create { tenant, status, parent })

@@ -140,6 +140,10 @@ impl Lawful {
             return Err(Rule::Id);
         }
         if fact.time > self.time {
+            // To empty a large one costs as much as to fill it.
+            if self.ids.capacity() > 4096 {
+                self.ids = HashSet::new();
+            }
             self.ids.clear();
             self.time = fact.time;
         }
