@@ -85,13 +85,28 @@ impl Plan {
         Ok(())
     }
 
-    fn write_row(
+    /// All of them one after the other, as long as nobody minds.
+    pub(crate) fn each(
+        &self,
+        mut take: impl FnMut(&Recorded) -> Result<(), BenchError>,
+    ) -> Result<(), BenchError> {
+        let mut patch = (0, PatchTask::default(), PatchTask::default());
+        for index in 0..self.count {
+            let version = self.first_version + index / self.tasks.count;
+            if patch.0 != version {
+                patch = (version, patched(version, false)?, patched(version, true)?);
+            }
+            take(&self.record(index, version, &patch))?;
+        }
+        Ok(())
+    }
+
+    fn record(
         &self,
         index: u64,
         version: u64,
         (_, updating, completing): &(u64, PatchTask, PatchTask),
-        out: &mut String,
-    ) {
+    ) -> Recorded {
         let number = self.tasks.first + index % self.tasks.count;
         let create = &self.creates[usize::try_from(number).unwrap_or(0) % self.creates.len()];
         let is_open = create.status != Some(Status::Cancelled);
@@ -113,7 +128,12 @@ impl Plan {
             origin: origin(id),
             data,
         };
-        let Recorded { event, body } = Recorded::print(event, self.ledger);
+        Recorded::print(event, self.ledger)
+    }
+
+    fn write_row(&self, index: u64, version: u64, patch: &(u64, PatchTask, PatchTask), out: &mut String) {
+        let Recorded { event, body } = self.record(index, version, patch);
+        let (time, id) = (event.recorded_at, event.id);
         let Event { position, vtid, tenant, origin, data, .. } = &event;
         let actor = &origin.actor;
         crate::report::put(

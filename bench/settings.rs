@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::BenchError;
 
 /// Every line, or group of lines, by the name that `BENCH_ONLY` takes.
-pub(crate) const NAMES: [&str; 18] = [
+pub(crate) const NAMES: [&str; 19] = [
     "creates",
     "patches",
     "gets",
@@ -19,6 +19,7 @@ pub(crate) const NAMES: [&str; 18] = [
     "replicas",
     "disk",
     "snapshot",
+    "audit_verify",
     "peers",
     "growth",
     "list",

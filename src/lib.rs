@@ -1,6 +1,7 @@
 //! The VTID ledger: one ordered log of events in `PostgreSQL`, and followers of it.
 
 pub mod app;
+pub mod audit;
 pub mod auth;
 pub mod clock;
 pub mod commands;

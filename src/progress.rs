@@ -13,6 +13,8 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 pub struct Progress {
     bar: Option<ProgressBar>,
     what: &'static str,
+    /// Whether a line is printed now and then where there is no terminal.
+    lines: bool,
     told: Instant,
 }
 
@@ -20,7 +22,15 @@ impl Progress {
     /// Counts `what`.
     #[must_use]
     pub fn new(what: &'static str) -> Self {
-        Self { bar: std::io::stderr().is_terminal().then(bar), what, told: Instant::now() }
+        Self { bar: std::io::stderr().is_terminal().then(bar), what, lines: true, told: Instant::now() }
+    }
+
+    /// Counts `what`, and tells nothing where there is no terminal.
+    #[must_use]
+    pub fn on_terminal(what: &'static str) -> Self {
+        let mut progress = Self::new(what);
+        progress.lines = false;
+        progress
     }
 
     /// So much is done, of about so much. `note`: whatever else there is to say.
@@ -34,7 +44,7 @@ impl Progress {
                 bar.set_position(done);
                 bar.set_message(message);
             }
-            None if self.told.elapsed() >= LINE_EVERY => {
+            None if self.lines && self.told.elapsed() >= LINE_EVERY => {
                 self.told = Instant::now();
                 eprintln!("{done} of about {total} {message}");
             }

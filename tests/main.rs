@@ -2,6 +2,7 @@
 // The whole file is a test, helpers included.
 #![cfg(test)]
 
+mod audit;
 mod bad_input;
 mod cluster;
 mod commands;

@@ -1,5 +1,6 @@
 //! The lines of the table, each on a small ledger of its own.
 
+pub(crate) mod audit;
 pub(crate) mod cpu;
 pub(crate) mod creates;
 pub(crate) mod disk;

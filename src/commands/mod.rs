@@ -1,5 +1,6 @@
 //! The commands of `vtid-ledger`.
 
+pub mod audit;
 pub mod dev;
 pub mod migrate;
 pub mod oasis;

@@ -10,6 +10,7 @@ pub mod decide;
 pub mod event;
 pub mod evolve;
 pub mod json;
+pub mod lawful;
 pub mod metadata;
 pub mod moment;
 pub mod numbering;

@@ -73,8 +73,14 @@ impl RequestId {
     /// Takes a caller's request id; none if it is not of the form.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        Self::allows(text).then(|| Self(text.into()))
+    }
+
+    /// Whether [`Self::parse`] would take the text.
+    #[must_use]
+    pub fn allows(text: &str) -> bool {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._:/-".contains(&b);
-        (matches!(text.len(), 1..=128) && text.bytes().all(allowed)).then(|| Self(text.into()))
+        matches!(text.len(), 1..=128) && text.bytes().all(allowed)
     }
 
     /// The id of a request that brought none.
@@ -104,20 +110,31 @@ impl TraceParent {
     /// Takes `00-<trace id>-<parent id>-<flags>`; none for another version, form, or an id of zeros.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        Self::allows(text).then(|| Self(text.into()))
+    }
+
+    /// Whether [`Self::parse`] would take the text.
+    #[must_use]
+    pub fn allows(text: &str) -> bool {
+        Self::has_form(text).unwrap_or(false)
+    }
+
+    /// None where parts are missing.
+    fn has_form(text: &str) -> Option<bool> {
         let hex = |s: &str, len| {
             s.len() == len && s.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
         };
         let not_zero = |s: &str| s.bytes().any(|b| b != b'0');
         let mut parts = text.split('-');
         let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let valid = version == "00"
+        let has_form = version == "00"
             && hex(trace, 32)
             && hex(parent, 16)
             && hex(flags, 2)
             && not_zero(trace)
             && not_zero(parent)
             && parts.next().is_none();
-        valid.then(|| Self(text.into()))
+        Some(has_form)
     }
 
     /// The header's text.
@@ -137,8 +154,13 @@ impl IdempotencyKey {
     /// # Errors
     /// [`TextFault::NotVisibleAscii`].
     pub fn parse(text: &str) -> Result<Self, TextFault> {
-        let valid = matches!(text.len(), 1..=255) && text.bytes().all(|b| b.is_ascii_graphic());
-        if valid { Ok(Self(text.into())) } else { Err(TextFault::NotVisibleAscii) }
+        if Self::allows(text) { Ok(Self(text.into())) } else { Err(TextFault::NotVisibleAscii) }
+    }
+
+    /// Whether [`Self::parse`] would take the text.
+    #[must_use]
+    pub fn allows(text: &str) -> bool {
+        matches!(text.len(), 1..=255) && text.bytes().all(|b| b.is_ascii_graphic())
     }
 
     /// The key.

@@ -32,6 +32,13 @@ impl LedgerId {
     pub fn source(self) -> String {
         format!("{SOURCE_PREFIX}{}", self.0)
     }
+
+    /// Reads what [`Self::source`] gives; none for any other text.
+    #[must_use]
+    pub fn parse_source(text: &str) -> Option<Self> {
+        let id = text.strip_prefix(SOURCE_PREFIX).filter(|id| id.len() == 36)?;
+        Uuid::try_parse(id).ok().map(Self)
+    }
 }
 
 /// An event together with its record's exact bytes.
@@ -56,8 +63,20 @@ impl Recorded {
     /// # Errors
     /// [`RecordError`], naming what this program can't read.
     pub fn parse(body: Arc<str>) -> Result<Self, RecordError> {
-        let event = parse(&body)?;
+        let event = read(&body).and_then(|(record, data)| parse(&record, data))?;
         Ok(Self { event, body })
+    }
+
+    /// As [`Self::parse`], for those who also ask which ledger recorded it: one that was cloned from another keeps the
+    /// other's first records.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    pub fn parse_with_source(body: Arc<str>) -> Result<(Self, LedgerId), RecordError> {
+        let (record, data) = read(&body)?;
+        let source = Attributes(&record).read("source", LedgerId::parse_source)?;
+        let event = parse(&record, data)?;
+        Ok((Self { event, body }, source))
     }
 }
 
@@ -141,14 +160,19 @@ fn write_patch(data: &mut ObjectWriter, patch: &PatchTask) {
 /// A record's levels: the record, its data, and metadata within that.
 const LIMITS: ParseLimits = ParseLimits { max_depth: 2 + MAX_DEPTH };
 
-fn parse(body: &str) -> Result<Event, RecordError> {
+/// The record's attributes, and its data.
+fn read(body: &str) -> Result<(Object, Option<Json>), RecordError> {
     let parsed = Json::parse(body.as_bytes(), &LIMITS).map_err(|_| RecordError::NotAnObject)?;
     let Json::Object(mut object) = parsed.value else { return Err(RecordError::NotAnObject) };
     if let Some(fault) = parsed.faults.first() {
         return Err(RecordError::Data(format!("{} {}", fault.path.join("."), fault.kind)));
     }
     let data = object.take("data");
-    let record = Attributes(&object);
+    Ok((object, data))
+}
+
+fn parse(record: &Object, data: Option<Json>) -> Result<Event, RecordError> {
+    let record = Attributes(record);
     if record.text("specversion")? != "1.0" {
         return Err(RecordError::Attribute("specversion"));
     }

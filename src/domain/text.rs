@@ -90,6 +90,12 @@ macro_rules! text_type {
                 if found.is_empty() { Ok(Self(text.into())) } else { Err(found) }
             }
 
+            /// Whether [`Self::parse`] would take the text.
+            #[must_use]
+            pub fn allows(text: &str) -> bool {
+                faults(text, &Self::RULE).is_empty()
+            }
+
             /// The text as it was sent.
             #[must_use]
             pub fn as_str(&self) -> &str {
@@ -154,11 +160,16 @@ impl Tenant {
     /// # Errors
     /// [`TextFault::NotATenant`] for any text outside of the pattern.
     pub fn parse(text: &str) -> Result<Self, TextFault> {
+        if Self::allows(text) { Ok(Self(text.into())) } else { Err(TextFault::NotATenant) }
+    }
+
+    /// Whether [`Self::parse`] would take the text.
+    #[must_use]
+    pub fn allows(text: &str) -> bool {
         let alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-        let valid = text.len() <= 63
+        text.len() <= 63
             && text.bytes().next().is_some_and(alphanumeric)
-            && text.bytes().all(|b| alphanumeric(b) || b == b'_' || b == b'-');
-        if valid { Ok(Self(text.into())) } else { Err(TextFault::NotATenant) }
+            && text.bytes().all(|b| alphanumeric(b) || b == b'_' || b == b'-')
     }
 
     /// The name.

@@ -17,6 +17,7 @@ pub mod load;
 mod lookout;
 pub mod lookup;
 pub mod notify;
+pub mod pages;
 pub mod pool;
 pub mod probe;
 pub mod read;

@@ -1,0 +1,160 @@
+//! Going through a line from left to right, as long as it is what the ledger prints.
+
+use std::borrow::Cow;
+
+use memchr::memchr2;
+
+/// A piece of a line. Lines have 65,535 bytes at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    from: u16,
+    to: u16,
+}
+
+impl Span {
+    fn new(from: usize, to: usize) -> Option<Self> {
+        Some(Self { from: u16::try_from(from).ok()?, to: u16::try_from(to).ok()? })
+    }
+
+    /// The piece of the line that it was found in.
+    pub(super) fn of(self, line: &[u8]) -> &str {
+        // Invariant: the whole line was read as UTF-8, and a span ends at quotes.
+        let piece = line.get(usize::from(self.from)..usize::from(self.to)).unwrap_or_default();
+        str::from_utf8(piece).unwrap_or_default()
+    }
+}
+
+/// A line, and how far it was read. Whatever gives none ends the reading: the line has another form.
+pub(super) struct Reader<'a> {
+    line: &'a str,
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(line: &'a str) -> Self {
+        Self { line, at: 0 }
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        self.line.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
+    pub(super) fn at_end(&self) -> bool {
+        self.at == self.line.len()
+    }
+
+    pub(super) fn peek(&self) -> Option<u8> {
+        self.line.as_bytes().get(self.at).copied()
+    }
+
+    /// Takes one byte.
+    pub(super) fn next(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    /// Takes this very text.
+    pub(super) fn literal(&mut self, text: &str) -> Option<()> {
+        self.skip(text).then_some(())
+    }
+
+    /// Takes this very text, if it comes next.
+    pub(super) fn skip(&mut self, text: &str) -> bool {
+        let comes = self.rest().starts_with(text.as_bytes());
+        if comes {
+            self.at += text.len();
+        }
+        comes
+    }
+
+    /// The rest of a string without escapes; takes its closing quote.
+    pub(super) fn plain(&mut self) -> Option<(&'a str, Span)> {
+        let from = self.at;
+        let length = memchr2(b'"', b'\\', self.rest())?;
+        let to = from + length;
+        let text = self.line.get(from..to)?;
+        if self.line.as_bytes().get(to) != Some(&b'"') || has_control(text) {
+            return None;
+        }
+        self.at = to + 1;
+        Some((text, Span::new(from, to)?))
+    }
+
+    /// As [`Self::plain`], which must be what `allows` takes.
+    pub(super) fn allowed(&mut self, allows: impl Fn(&str) -> bool) -> Option<Span> {
+        let (text, span) = self.plain()?;
+        allows(text).then_some(span)
+    }
+
+    /// As [`Self::plain`], which must be what `parse` reads.
+    pub(super) fn read<T>(&mut self, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        self.plain().and_then(|(text, _)| parse(text))
+    }
+
+    /// The rest of a string, its escapes resolved; takes its closing quote.
+    pub(super) fn text(&mut self) -> Option<Cow<'a, str>> {
+        let from = self.at;
+        if self.string()? {
+            return self.line.get(from..self.at - 1).map(Cow::Borrowed);
+        }
+        let quoted = self.line.get(from.checked_sub(1)?..self.at)?;
+        serde_json::from_str(quoted).ok().map(Cow::Owned)
+    }
+
+    /// Takes the rest of a string with its closing quote; tells whether it has no escapes. None where an escape is one
+    /// that needs a closer look: U+0000, and the halves of surrogate pairs.
+    pub(super) fn string(&mut self) -> Option<bool> {
+        let mut plain = true;
+        loop {
+            let length = memchr2(b'"', b'\\', self.rest())?;
+            let text = self.line.get(self.at..self.at + length)?;
+            if has_control(text) {
+                return None;
+            }
+            self.at += length;
+            if self.next()? == b'"' {
+                return Some(plain);
+            }
+            plain = false;
+            self.escape()?;
+        }
+    }
+
+    fn escape(&mut self) -> Option<()> {
+        match self.next()? {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(()),
+            b'u' => {
+                let digits = self.line.get(self.at..self.at + 4)?;
+                // No sign: the first byte is looked at too.
+                let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+                let unit = u16::from_str_radix(digits, 16).ok().filter(|_| is_hex)?;
+                self.at += 4;
+                (unit != 0 && !(0xD800..=0xDFFF).contains(&unit)).then_some(())
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes the digits that come next; tells how many.
+    pub(super) fn digits(&mut self) -> usize {
+        let count = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
+        self.at += count;
+        count
+    }
+
+    /// The whole line.
+    pub(super) fn line(&self) -> &'a [u8] {
+        self.line.as_bytes()
+    }
+
+    /// How many bytes were read.
+    pub(super) fn position(&self) -> usize {
+        self.at
+    }
+}
+
+/// To the end without a branch, so that many bytes are looked at in one step.
+fn has_control(text: &str) -> bool {
+    text.bytes().fold(false, |found, byte| found | (byte < 0x20))
+}

@@ -1,0 +1,229 @@
+//! Checkpoints beside the tree over the records: signed by a key that counts, and of this very log.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::report::{Check, CheckName};
+use crate::audit::file::{CheckpointMark, KeyMark, LossMark};
+use crate::domain::position::Position;
+use crate::tlog::checkpoint::Checkpoint;
+use crate::tlog::key::PublicKey;
+use crate::tlog::tree::Tree;
+
+/// What an auditor brings along.
+#[derive(Debug, Clone, Default)]
+pub struct Trusted {
+    /// Keys that he knows the ledger's logs by. Of a log that one of them is named after, no other key counts.
+    pub keys: Vec<PublicKey>,
+    /// Checkpoints that he, or a witness, kept.
+    pub checkpoints: Vec<Checkpoint>,
+}
+
+/// The checkpoints of a ledger, as they are met on the way from its first event to its last.
+pub(super) struct Checkpoints {
+    trusted: Trusted,
+    stored_keys: Vec<PublicKey>,
+    losses: Vec<LossMark>,
+    /// Of each log, the last size.
+    last: BTreeMap<String, u64>,
+    /// Kept ones that were not come to yet.
+    kept: Vec<Checkpoint>,
+    /// The size of the last kept one that was right. Stored ones may be as new as what was changed.
+    kept_good: u64,
+    /// Stored ones of what was given up since.
+    given_up: u64,
+    /// The log of the last stored one that was right, and its size.
+    pub(super) sealed: Option<(String, u64)>,
+    pub(super) check: Check,
+}
+
+impl Checkpoints {
+    pub(super) fn new(trusted: Trusted) -> Self {
+        let mut kept = trusted.checkpoints.clone();
+        // The next one is the last.
+        kept.sort_by_key(|checkpoint| std::cmp::Reverse(checkpoint.size));
+        Self {
+            trusted,
+            stored_keys: Vec::new(),
+            losses: Vec::new(),
+            last: BTreeMap::new(),
+            kept,
+            kept_good: 0,
+            given_up: 0,
+            sealed: None,
+            check: Check::new(CheckName::Checkpoints),
+        }
+    }
+
+    /// A key that the ledger says it signed with.
+    pub(super) fn key(&mut self, mark: &KeyMark, line: Option<u64>) {
+        match PublicKey::parse(&mark.verifier) {
+            Ok(key) => self.stored_keys.push(key),
+            Err(error) => {
+                self.check.wrong(None, line, format!("the key of the log {}: {error}", mark.origin));
+            }
+        }
+    }
+
+    pub(super) fn loss(&mut self, loss: LossMark) {
+        self.losses.push(loss);
+    }
+
+    /// The keys that count for a log.
+    fn keys(&self, origin: &str) -> Vec<PublicKey> {
+        let of = |keys: &[PublicKey]| -> Vec<PublicKey> {
+            keys.iter().filter(|key| key.name().as_str() == origin).cloned().collect()
+        };
+        let given = of(&self.trusted.keys);
+        if given.is_empty() { of(&self.stored_keys) } else { given }
+    }
+
+    /// The tree has grown to where the next kept checkpoints may be.
+    pub(super) fn grown(&mut self, tree: &Tree) {
+        while let Some(kept) = self.kept.pop_if(|kept| kept.size <= tree.size()) {
+            self.check.looked_at += 1;
+            let (size, root) = (kept.size, tree.root());
+            if let Err(error) = Checkpoint::open(kept.note.as_bytes(), &self.keys(&kept.origin)) {
+                self.check.wrong(
+                    Some(Position::new(size)),
+                    None,
+                    format!("the checkpoint that you hold: {error}"),
+                );
+            } else if kept.root != root {
+                let what = format!(
+                    "the checkpoint that you hold has the root {} over the first {size} events, and this log has {root}: \
+                     an event was changed from position {} on{}",
+                    kept.root,
+                    self.kept_good + 1,
+                    self.told_given_up(size)
+                );
+                self.check.wrong(Some(Position::new(self.kept_good).next()), None, what);
+            } else {
+                self.kept_good = size;
+            }
+        }
+    }
+
+    /// Whether the tree's root will be asked for at its present size.
+    pub(super) fn wants(&self, size: u64) -> bool {
+        self.kept.last().is_some_and(|kept| kept.size <= size)
+    }
+
+    /// A stored checkpoint, where the tree has grown to its size, or ends before it. `id`: the event there.
+    pub(super) fn stored(
+        &mut self,
+        mark: &CheckpointMark,
+        line: Option<u64>,
+        tree: &Tree,
+        id: Option<Uuid>,
+        ended: bool,
+    ) {
+        self.check.looked_at += 1;
+        let at = Some(Position::new(mark.size));
+        let opened = Checkpoint::open(mark.note.as_bytes(), &self.keys(&mark.origin));
+        let checkpoint = match opened {
+            Ok(checkpoint) if checkpoint.size == mark.size && checkpoint.origin == mark.origin => checkpoint,
+            Ok(_) => {
+                let what = format!(
+                    "the checkpoint of {} at {} holds a note of something else",
+                    mark.origin, mark.size
+                );
+                return self.check.wrong(at, line, what);
+            }
+            Err(error) => {
+                let what = format!("the checkpoint of {} at {}: {error}", mark.origin, mark.size);
+                return self.check.wrong(at, line, what);
+            }
+        };
+        let previous = self.last.insert(mark.origin.clone(), mark.size).unwrap_or(0);
+        if mark.previous != previous {
+            let what = format!(
+                "the checkpoint at {} says that it follows the one at {}, and the one before is at {previous}",
+                mark.size, mark.previous
+            );
+            return self.check.wrong(at, line, what);
+        }
+        let same = tree.size() == mark.size && tree.root() == checkpoint.root && id == Some(mark.event_id);
+        if same {
+            self.sealed = Some((checkpoint.origin, checkpoint.size));
+            return;
+        }
+        if self.was_given_up(mark) {
+            self.given_up += 1;
+            return;
+        }
+        if tree.size() < mark.size && ended {
+            let what = format!(
+                "a checkpoint covers {} events, and the log ends at {}: its last ones are gone",
+                mark.size,
+                tree.size()
+            );
+            return self.check.wrong(Some(Position::new(tree.size()).next()), line, what);
+        }
+        if tree.size() != mark.size {
+            return self.check.wrong(at, line, "the checkpoint stands behind another record than its last");
+        }
+        let what = format!(
+            "the checkpoint at {} has the root {}, and the records up to there have {}: one of them, from position {} on, was \
+             changed since it was signed",
+            mark.size,
+            checkpoint.root,
+            tree.root(),
+            previous + 1
+        );
+        // All before that are as they were signed.
+        self.check.wrong(Some(Position::new(previous).next()), line, what);
+    }
+
+    fn was_given_up(&self, mark: &CheckpointMark) -> bool {
+        self.losses.iter().any(|loss| loss.first_position <= mark.size && loss.accepted_at >= mark.signed_at)
+    }
+
+    fn told_given_up(&self, size: u64) -> String {
+        let loss = self.losses.iter().find(|loss| loss.first_position <= size);
+        loss.map_or(String::new(), |loss| {
+            format!(
+                " (the ledger says that it lost its history from position {} on, and that {} gave it up at {})",
+                loss.first_position, loss.accepted_by, loss.accepted_at
+            )
+        })
+    }
+
+    /// After the last record: what was kept of events beyond it is a finding too.
+    pub(super) fn end(mut self, tree: &Tree) -> (Check, Vec<String>) {
+        for kept in std::mem::take(&mut self.kept) {
+            self.check.looked_at += 1;
+            let what = format!(
+                "the checkpoint that you hold covers {} events, and the log ends at {}{}",
+                kept.size,
+                tree.size(),
+                self.told_given_up(kept.size)
+            );
+            self.check.wrong(Some(Position::new(tree.size()).next()), None, what);
+        }
+        let mut notes = Vec::new();
+        if self.given_up > 0 {
+            notes.push(format!(
+                "{} checkpoints are of history that was lost and given up since (ledger.accepted_loss)",
+                self.given_up
+            ));
+        }
+        for loss in &self.losses {
+            notes.push(format!(
+                "lost history, from position {} to {}, was given up by {} at {}",
+                loss.first_position, loss.last_position, loss.accepted_by, loss.accepted_at
+            ));
+        }
+        if self.check.looked_at == 0 {
+            self.check = Check::left_out(CheckName::Checkpoints, "there are none");
+        } else if self.trusted.keys.is_empty() {
+            notes.push(
+                "the signatures were checked with the keys that the ledger itself names: --key checks them with one that \
+                 you hold"
+                    .to_owned(),
+            );
+        }
+        (self.check, notes)
+    }
+}

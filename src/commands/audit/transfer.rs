@@ -1,0 +1,104 @@
+//! `vtid-ledger audit export` and `vtid-ledger audit import`.
+
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use super::AuditFailure;
+use crate::audit::error::AuditError;
+use crate::audit::export::{Exported, export};
+use crate::audit::import::import;
+use crate::audit::verify::Trusted;
+use crate::domain::json::ObjectWriter;
+use crate::log::servers::Servers;
+use crate::progress::Progress;
+
+/// Bytes written at a time.
+const BUFFER: usize = 1 << 20;
+
+/// Exports into a file that has its name only once it is whole, or to standard output.
+pub(super) async fn run_export(servers: &Servers, path: &Path, json: bool) -> Result<(), AuditFailure> {
+    let mut bar = Progress::on_terminal("events");
+    let progress = |done, total| bar.tell(done, total, "");
+    if path == Path::new("-") {
+        let (_, exported) =
+            export(servers, BufWriter::with_capacity(BUFFER, std::io::stdout()), progress).await?;
+        drop(bar);
+        // Standard output has the export.
+        return tell_export(&exported, "standard output", json, &mut std::io::stderr());
+    }
+    let at = |error| AuditFailure::File(path.to_owned(), error);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let partial = tempfile::Builder::new().prefix(".vtid-export-").tempfile_in(folder).map_err(at)?;
+    let (out, exported) = export(servers, BufWriter::with_capacity(BUFFER, partial), progress).await?;
+    drop(bar);
+    let partial = out.into_inner().map_err(|error| at(error.into_error()))?;
+    partial.as_file().sync_all().map_err(at)?;
+    partial.persist(path).map_err(|error| at(error.error))?;
+    tell_export(&exported, &path.display().to_string(), json, &mut std::io::stdout())
+}
+
+fn tell_export(
+    exported: &Exported,
+    path: &str,
+    json: bool,
+    out: &mut impl Write,
+) -> Result<(), AuditFailure> {
+    let Exported { ledger, events, root } = exported;
+    if json {
+        let mut text = String::new();
+        let mut object = ObjectWriter::new(&mut text);
+        object.string("file", path);
+        object.plain("ledger", ledger.0);
+        object.number("events", *events);
+        object.plain("root", root);
+        object.finish();
+        writeln!(out, "{text}")?;
+    } else {
+        writeln!(out, "exported {events} events of the ledger {} to {path}", ledger.0)?;
+        writeln!(out, "root {root}")?;
+    }
+    Ok(())
+}
+
+/// Imports a file.
+pub(super) async fn run_import(
+    servers: &Servers,
+    path: &PathBuf,
+    trusted: Trusted,
+    json: bool,
+    out: &mut impl Write,
+) -> Result<(), AuditFailure> {
+    let mut bar: Option<(&'static str, Progress)> = None;
+    let imported = import(servers, path, trusted, &mut |what, done, total| {
+        if bar.as_ref().is_none_or(|(shown, _)| *shown != what) {
+            bar = Some((what, Progress::on_terminal(what)));
+        }
+        if let Some((_, bar)) = &mut bar {
+            bar.tell(done, total, "");
+        }
+    })
+    .await;
+    drop(bar);
+    let imported = match imported {
+        // Which file, it knows not.
+        Err(AuditError::Io(error)) => return Err(AuditFailure::File(path.clone(), error)),
+        other => other?,
+    };
+    if json {
+        let mut text = String::new();
+        let mut object = ObjectWriter::new(&mut text);
+        object.plain("ledger", imported.ledger.0);
+        object.number("events", imported.events);
+        object.number("resumed_after", imported.resumed_after);
+        object.plain("root", imported.root);
+        object.finish();
+        writeln!(out, "{text}")?;
+        return Ok(());
+    }
+    if imported.resumed_after > 0 {
+        writeln!(out, "an earlier import had come to position {}", imported.resumed_after)?;
+    }
+    writeln!(out, "imported {} events: this is the ledger {} now", imported.events, imported.ledger.0)?;
+    writeln!(out, "root {}", imported.root)?;
+    Ok(())
+}
