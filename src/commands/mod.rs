@@ -1,5 +1,6 @@
 //! The commands of `vtid-ledger`.
 
+pub mod audit;
 pub mod dev;
 pub mod migrate;
 pub mod oasis;
@@ -7,6 +8,7 @@ pub mod openapi;
 pub mod projection;
 pub mod serve;
 pub mod token;
+pub mod witness;
 
 use std::process::ExitCode;
 
