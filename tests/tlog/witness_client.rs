@@ -42,7 +42,8 @@ async fn a_whole_rewritten_log_is_refused() {
         let rewritten = log.rewritten(from);
         for (size, what) in [(40, "fork"), (41, "refused"), (200, "refused"), (39, "ahead")] {
             for old in [0, 40] {
-                let asked = client.add_checkpoint(&rewritten.checkpoint(size), old, async |old| {
+                let checkpoint = rewritten.checkpoint(size);
+                let asked = client.add_checkpoint(&checkpoint, old, async |old| {
                     prove(&rewritten, old, size).await
                 });
                 let found = match asked.await {
