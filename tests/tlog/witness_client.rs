@@ -43,9 +43,8 @@ async fn a_whole_rewritten_log_is_refused() {
         for (size, what) in [(40, "fork"), (41, "refused"), (200, "refused"), (39, "ahead")] {
             for old in [0, 40] {
                 let checkpoint = rewritten.checkpoint(size);
-                let asked = client.add_checkpoint(&checkpoint, old, async |old| {
-                    prove(&rewritten, old, size).await
-                });
+                let asked =
+                    client.add_checkpoint(&checkpoint, old, async |old| prove(&rewritten, old, size).await);
                 let found = match asked.await {
                     Err(AskError::Fork { size: 40 }) => "fork",
                     Err(AskError::Refused { status: StatusCode::UNPROCESSABLE_ENTITY, .. }) => "refused",

@@ -25,25 +25,26 @@ pub(super) fn key(name: &str, kind: KeyKind) -> SecretKey {
 #[derive(Clone)]
 pub(super) struct TestLog {
     pub(super) key: SecretKey,
-    /// From this leaf on it has other records.
-    forked: u64,
+    /// From each of these leaves on it has other records.
+    rewritten: Vec<u64>,
 }
 
 impl TestLog {
     pub(super) fn new(origin: &str) -> Self {
-        Self { key: key(origin, KeyKind::Log), forked: u64::MAX }
+        Self { key: key(origin, KeyKind::Log), rewritten: Vec::new() }
     }
 
     /// The same log, rewritten from a leaf on.
     pub(super) fn rewritten(&self, from: u64) -> Self {
-        Self { forked: from, ..self.clone() }
+        let rewritten = [self.rewritten.as_slice(), &[from]].concat();
+        Self { rewritten, ..self.clone() }
     }
 
     fn tree(&self, size: u64) -> Tree {
         let mut tree = Tree::new();
         for index in 0..size {
-            let branch = if index < self.forked { "" } else { "another " };
-            tree.push(leaf(&format!("{branch}record {index}")));
+            let times = self.rewritten.iter().filter(|from| **from <= index).count();
+            tree.push(leaf(&format!("record {index}, rewritten {times} times")));
         }
         tree
     }
