@@ -2,6 +2,7 @@
 //! to seal over is the one that it sealed.
 
 pub mod reader;
+mod recent;
 pub mod settings;
 pub mod table;
 pub mod tiles;

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """An auditor of its own: checks a ledger's transparency log from its HTTP endpoints and its verifier key, with nothing but
 Python's standard library. Prints what it found as one line of JSON, or what is wrong and exits with 1.
 

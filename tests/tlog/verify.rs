@@ -78,7 +78,7 @@ async fn a_proof_is_checked_with_nothing_but_the_key() {
     assert_eq!((told.success, &json["proven"], &json["position"]), (true, &true.into(), &2.into()));
     assert_eq!(
         (&json["vtid"], &json["actor"], &json["size"]),
-        (&vtid.into(), &"auditor".into(), &300.into())
+        (&vtid.as_str().into(), &"auditor".into(), &300.into())
     );
     assert_eq!(json["witnesses"][0]["time"], "2023-03-20T12:25:47.000Z");
     // The record by itself, as it is stored, in an export say.
@@ -88,6 +88,13 @@ async fn a_proof_is_checked_with_nothing_but_the_key() {
     let told = verify(&file, &["--key", &key, "--record", other.to_str().unwrap()]);
     assert!(!told.success && told.error.contains("not in the tree"), "{}", told.error);
     check_refusals(folder.path(), &text, &key, &witness_key);
+
+    // The next one has no witness yet: what is in the last one is proven by that.
+    stage.grow(301).await;
+    stage.seal().await;
+    assert_eq!(stage.get(&format!("/vtid/{vtid}/proof")).await.expect(200).position(), 300);
+    assert_eq!(stage.get("/events/301/proof").await.expect(200).position(), 301);
+    assert!(stage.get_plain("/tlog/checkpoint").await.expect(200).text.contains("\n301\n"));
 }
 
 fn check_refusals(folder: &Path, text: &str, key: &str, witness: &str) {
