@@ -177,14 +177,13 @@ impl App {
             metrics: metrics.requests.clone(),
             traces: traces.clone(),
         };
-        let http = tokio::spawn(serve(ground.listener, HttpApp::new(api), stop_http.clone()));
         Ok(Self {
+            http: tokio::spawn(serve(ground.listener, HttpApp::new(api), stop_http.clone())),
             address: ground.address,
             readiness,
             stop_http,
             stop_writer,
             stop_followers,
-            http,
             writer,
             relay,
             followers,

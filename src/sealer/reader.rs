@@ -30,6 +30,8 @@ const SEALED_WITHIN: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(100);
 /// Bundles in memory at a time, of 16 MiB each at most, until their callers have taken them.
 const BUNDLES_MAX: usize = 16;
+/// Looks under way at a time on behalf of anybody, so that strangers can't take every place that requests have.
+const PUBLIC_MAX: usize = 64;
 /// How long a caller waits for its turn at most.
 const TURN_WITHIN: Duration = Duration::from_secs(2);
 
@@ -51,6 +53,9 @@ pub enum AuditFailure {
     /// The event is there, but in no signed tree: try again.
     #[error("the event is not sealed yet")]
     NotSealed,
+    /// Too many ask at the same time: try again.
+    #[error("too many look at the transparency log")]
+    Busy,
     /// The database did not answer: try again.
     #[error("the transparency log can't be read: {0}")]
     Unavailable(#[from] sqlx::Error),
@@ -73,6 +78,7 @@ pub enum Sought {
 pub struct AuditReader {
     pool: Pool,
     origin: KeyName,
+    public: Arc<Semaphore>,
     bundles: Arc<Semaphore>,
 }
 
@@ -92,7 +98,8 @@ impl AuditReader {
     /// Shows the log of `origin`.
     #[must_use]
     pub fn new(pool: Pool, origin: KeyName) -> Self {
-        Self { pool, origin, bundles: Arc::new(Semaphore::new(BUNDLES_MAX)) }
+        let [public, bundles] = [PUBLIC_MAX, BUNDLES_MAX].map(|max| Arc::new(Semaphore::new(max)));
+        Self { pool, origin, public, bundles }
     }
 
     /// The newest checkpoint, with what witnesses have added to it so far.
@@ -100,6 +107,7 @@ impl AuditReader {
     /// # Errors
     /// [`AuditFailure`]
     pub async fn checkpoint(&self) -> Result<Checkpoint, AuditFailure> {
+        let _place = self.public.try_acquire().map_err(|_| AuditFailure::Busy)?;
         within(async { self.newest(&mut *self.pool.acquire().await?).await }).await
     }
 
@@ -108,6 +116,7 @@ impl AuditReader {
     /// # Errors
     /// [`AuditFailure::NotInTree`] where the signed tree has fewer.
     pub async fn tile(&self, key: TileKey, width: usize) -> Result<Vec<u8>, AuditFailure> {
+        let _place = self.public.try_acquire().map_err(|_| AuditFailure::Busy)?;
         within(async {
             let mut connection = self.pool.acquire().await?;
             let size = self.newest_size(&mut connection).await?;
@@ -149,6 +158,7 @@ impl AuditReader {
     /// # Errors
     /// [`AuditFailure::NotInTree`] where no signed tree has so many, or `from` is the larger.
     pub async fn consistency(&self, from: u64, to: u64) -> Result<Vec<Hash>, AuditFailure> {
+        let _place = self.public.try_acquire().map_err(|_| AuditFailure::Busy)?;
         within(async {
             let mut connection = self.pool.acquire().await?;
             let size = self.newest_size(&mut connection).await?;
@@ -299,6 +309,7 @@ fn bundle(records: &[String]) -> Result<Vec<u8>, AuditFailure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::connect;
 
     /// The example of tlog-tiles.md.
     #[test]
@@ -312,6 +323,22 @@ mod tests {
         assert_eq!((end(63, 0, 1), end(0, u64::MAX, 256)), (None, None));
         assert_eq!(end_of(0, TileKey { level: 0, number: 0 }, 1), None);
         assert_eq!(end_of(u64::MAX, TileKey { level: 7, number: 0 }, 255), Some(255 << 56));
+    }
+
+    /// A database that does not answer keeps no more than some of those who ask waiting.
+    #[tokio::test]
+    async fn strangers_do_not_take_every_place() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("postgres://nobody@{}/nothing", silent.local_addr().unwrap());
+        let pool = connect::pool(connect::options(&url, "test").unwrap(), 1);
+        let reader = AuditReader::new(pool, "log".parse().unwrap());
+        let mut asking =
+            std::pin::pin!(futures::future::join_all((0..PUBLIC_MAX).map(|_| reader.checkpoint())));
+        assert!(futures::poll!(asking.as_mut()).is_pending());
+        assert!(matches!(reader.checkpoint().await, Err(AuditFailure::Busy)));
+        assert!(matches!(reader.consistency(1, 2).await, Err(AuditFailure::Busy)));
+        let tile = reader.tile(TileKey { level: 0, number: 0 }, 256);
+        assert!(matches!(tile.await, Err(AuditFailure::Busy)));
     }
 
     #[test]

@@ -1,8 +1,4 @@
 //! Which keys sign.
-#![expect(
-    clippy::doc_markdown,
-    reason = "these comments are also the text of --help, which shows no Markdown"
-)]
 
 use std::path::PathBuf;
 
