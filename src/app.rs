@@ -33,6 +33,8 @@ use crate::projections::memory::TaskMemory;
 use crate::projections::projector::Projector;
 use crate::projections::read::Reader;
 use crate::projections::status::ProjectorStatus;
+use crate::sealer::reader::AuditReader;
+use crate::sealer::settings::AuditSettings;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::metrics::scrape::Sources;
 use crate::telemetry::traces::{TraceError, Traces};
@@ -43,6 +45,8 @@ use ground::Ground;
 
 /// How long writes wait for stream and ledger to be compared, whenever the writer's connection is a new one.
 const COMPARE_PATIENCE: Duration = Duration::from_secs(2);
+/// Connections of reads of the transparency log.
+const AUDIT_CONNECTIONS: u32 = 4;
 /// How often it is looked whether every part still runs.
 const PARTS_POLL: Duration = Duration::from_millis(500);
 /// Within this time requests under way are answered once the process is told to stop…
@@ -60,6 +64,8 @@ pub struct AppOptions {
     pub stream: StreamArgs,
     /// Where to serve HTTP; port 0 takes any.
     pub listen: SocketAddr,
+    /// The keys that seal, if the ledger does.
+    pub audit: Option<AuditSettings>,
     /// Who may call.
     pub auth: AuthSettings,
     /// Everything else.
@@ -119,7 +125,7 @@ impl App {
     pub async fn start(options: AppOptions, clock: Clock) -> Result<Self, StartError> {
         let ground = Ground::reach(&options).await?;
         let Ground { database, log, process, elsewhere, .. } = ground;
-        let AppOptions { stream, auth, tuning, .. } = options;
+        let AppOptions { stream, audit, auth, tuning, .. } = options;
         let (metrics, traces) = (Arc::new(Metrics::default()), Traces::from_environment()?);
         let [stop_http, stop_writer, stop_followers] = std::array::from_fn(|_| CancellationToken::new());
         let leases = Leases::new(process, &database);
@@ -164,6 +170,7 @@ impl App {
             writer: handle,
             reader: reader.with_memory(memory).with_elsewhere(elsewhere),
             history: History::new(past, log.heard()),
+            audit: audit.map(|audit| audit_reader(&audit, &database)),
             clock,
             readiness: readiness.clone(),
             auth: Arc::new(auth),
@@ -172,14 +179,13 @@ impl App {
             metrics: metrics.requests.clone(),
             traces: traces.clone(),
         };
-        let http = tokio::spawn(serve(ground.listener, HttpApp::new(api), stop_http.clone()));
         Ok(Self {
+            http: tokio::spawn(serve(ground.listener, HttpApp::new(api), stop_http.clone())),
             address: ground.address,
             readiness,
             stop_http,
             stop_writer,
             stop_followers,
-            http,
             writer,
             relay,
             followers,
@@ -236,6 +242,11 @@ fn readers(
         let connections = ReadConnections::new(database.clone(), max);
         Reader::new(connections, projected.clone(), writer).hurrying(projector.demand())
     })
+}
+
+/// What auditors read, by connections of their own.
+fn audit_reader(audit: &AuditSettings, database: &Servers) -> AuditReader {
+    AuditReader::new(pool(database.clone(), AUDIT_CONNECTIONS), audit.keys.origin().clone())
 }
 
 fn relay_options(stream: StreamArgs, lease: Held, metrics: &Metrics, traces: &Traces) -> RelayOptions {

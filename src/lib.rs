@@ -21,4 +21,5 @@ pub mod projections;
 pub mod sealer;
 pub mod telemetry;
 pub mod tlog;
+pub mod witness;
 pub mod writer;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use vtid_ledger::clock::Clock;
-use vtid_ledger::commands::{audit, dev, migrate, oasis, openapi, projection, run, serve, token};
+use vtid_ledger::commands::{audit, dev, migrate, oasis, openapi, projection, run, serve, token, witness};
 use vtid_ledger::dev::{GuardArgs, guard_main};
 
 /// A fifth of the service's time went to the system's allocator.
@@ -34,6 +34,7 @@ enum Command {
     /// What happened, who did it, and whether the ledger is still what it was
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    Witness(witness::WitnessArgs),
     /// Watches over a private server of `dev`; not for use by hand
     #[command(hide = true)]
     Guard(GuardArgs),
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         Command::OpenApi(args) => run(std::future::ready(openapi::run(&args))),
         Command::Oasis(command) => run(oasis::run(command)),
         Command::Audit(command) => run(audit::run(command)),
+        Command::Witness(args) => run(witness::run(args)),
         Command::Guard(args) => guard_main(&args),
     }
 }

@@ -49,5 +49,6 @@ mod stream_lost;
 mod stream_made_anew;
 mod support;
 mod time_travel;
+mod tlog;
 mod traces;
 mod versions;

@@ -13,6 +13,7 @@ use crate::database::{self, DatabaseError};
 use crate::dev::{DevError, DevServers};
 use crate::oasis::connect::NatsArgs;
 use crate::oasis::stream::StreamArgs;
+use crate::sealer::settings::{AuditArgs, AuditSettingError};
 use crate::telemetry::{self, LogFormat, TelemetryError};
 
 /// The database in the private cluster.
@@ -32,6 +33,8 @@ pub struct DevArgs {
     #[command(flatten)]
     auth: AuthArgs,
     #[command(flatten)]
+    audit: AuditArgs,
+    #[command(flatten)]
     tuning: TuningArgs,
     #[command(flatten)]
     log: LogArgs,
@@ -46,6 +49,9 @@ pub enum DevFailure {
     /// Who may call.
     #[error(transparent)]
     Auth(#[from] AuthSettingError),
+    /// The keys that seal.
+    #[error(transparent)]
+    Audit(#[from] AuditSettingError),
     /// The log's settings.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
@@ -86,6 +92,7 @@ async fn run_on(servers: &DevServers, args: DevArgs, auth: AuthSettings) -> Resu
     let settings = AppOptions {
         database_url: servers.postgres.service_url(&login, DATABASE),
         nats: NatsArgs::plain(&servers.nats.url()),
+        audit: args.audit.settings(&args.stream)?,
         stream: args.stream,
         listen: args.listen,
         auth,

@@ -8,6 +8,7 @@ pub mod openapi;
 pub mod projection;
 pub mod serve;
 pub mod token;
+pub mod witness;
 
 use std::process::ExitCode;
 

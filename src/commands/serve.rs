@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::config::{ConfigError, DatabaseArgs, ListenArgs, LogArgs, TuningArgs};
 use crate::oasis::connect::NatsArgs;
 use crate::oasis::stream::StreamArgs;
+use crate::sealer::settings::{AuditArgs, AuditSettingError};
 use crate::telemetry::{self, LogFormat, TelemetryError};
 
 /// Serve the ledger: an existing, migrated PostgreSQL, an existing NATS
@@ -24,6 +25,8 @@ pub struct ServeArgs {
     #[command(flatten)]
     auth: AuthArgs,
     #[command(flatten)]
+    audit: AuditArgs,
+    #[command(flatten)]
     tuning: TuningArgs,
     #[command(flatten)]
     log: LogArgs,
@@ -35,6 +38,9 @@ pub enum ServeError {
     /// A setting.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The keys that seal.
+    #[error(transparent)]
+    Audit(#[from] AuditSettingError),
     /// The log's settings.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
@@ -61,6 +67,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     let settings = AppOptions {
         database_url: args.database.url()?.to_owned(),
         nats: args.nats,
+        audit: args.audit.settings(&args.stream)?,
         stream: args.stream,
         listen: args.listen.address(),
         auth,

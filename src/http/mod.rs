@@ -35,9 +35,11 @@ mod request_id;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod tlog;
 mod trace;
 mod unavailable;
 mod unread;
+mod witness;
 mod writing;
 
 use std::sync::Arc;
@@ -55,6 +57,7 @@ use crate::auth::Auth;
 use crate::clock::Clock;
 use crate::history::History;
 use crate::projections::read::Reader;
+use crate::sealer::reader::AuditReader;
 use crate::telemetry::metrics::requests::RequestMetrics;
 use crate::telemetry::traces::Traces;
 use crate::writer::handle::WriterHandle;
@@ -67,6 +70,7 @@ pub use limits::HttpLimits;
 pub use metrics::metrics_app;
 pub use rate::RateLimit;
 pub use serve::serve;
+pub use witness::witness_app;
 
 /// What the API is made of.
 pub struct Api {
@@ -76,6 +80,8 @@ pub struct Api {
     pub reader: Reader,
     /// Where the past comes from.
     pub history: History,
+    /// Where the transparency log comes from, if the ledger seals.
+    pub audit: Option<AuditReader>,
     /// The time of day.
     pub clock: Clock,
     /// What the process knows of itself.
@@ -105,7 +111,7 @@ fn router(api: Arc<Api>) -> Router {
 /// other.
 fn routes() -> (Router<Arc<Api>>, Paths) {
     let mut described = Paths::new();
-    let all: [UtoipaMethodRouter<Arc<Api>>; 10] = [
+    let all: [UtoipaMethodRouter<Arc<Api>>; 16] = [
         routed!(create::create),
         routed!(list::list),
         routed!(get::get, patch::patch),
@@ -116,11 +122,18 @@ fn routes() -> (Router<Arc<Api>>, Paths) {
         routed!(openapi::openapi),
         routed!(docs::page),
         routed!(docs::part),
+        routed!(tlog::checkpoint::checkpoint),
+        routed!(tlog::tiles::tile),
+        routed!(tlog::tiles::entries),
+        routed!(tlog::consistency::consistency),
+        routed!(tlog::proof::of_task),
+        routed!(tlog::proof::of_event),
     ];
     let mut router = Router::new();
     for (_, paths, methods) in all {
         for path in paths.paths.keys() {
-            router = at(router, path, methods.clone());
+            // The document has no way to say that the rest of a path is meant, slashes and all.
+            router = at(router, &path.replace("{number}", "{*number}"), methods.clone());
         }
         described.merge(paths);
     }

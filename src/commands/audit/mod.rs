@@ -10,6 +10,7 @@ mod print;
 mod replay;
 mod transfer;
 mod verify;
+mod verify_proof;
 mod who;
 
 use std::io::{BufWriter, Write};
@@ -36,6 +37,8 @@ use crate::oasis::stream::StreamArgs;
 use crate::tlog::checkpoint::{Checkpoint, CheckpointError, MAX_BYTES};
 use crate::tlog::key::PublicKey;
 
+pub use verify_proof::{Proven, VerifyProofArgs, VerifyProofFailure};
+
 /// What an auditor can ask.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
@@ -53,6 +56,8 @@ pub enum AuditCommand {
     Import(ImportCommand),
     /// Recompute everything, and name the first position that is wrong; fails if one is
     Verify(VerifyCommand),
+    /// Check that a record is in the ledger, by a proof that was downloaded: /vtid/VTID/proof or /events/POSITION/proof
+    VerifyProof(VerifyProofArgs),
 }
 
 /// Where the ledger is.
@@ -189,6 +194,9 @@ pub enum AuditFailure {
     /// `verify` found something wrong.
     #[error("WRONG: {0}")]
     Wrong(String),
+    /// `verify-proof` found that nothing is proven.
+    #[error(transparent)]
+    Proof(#[from] VerifyProofFailure),
     /// A file can't be read or written.
     #[error("{0}: {1}")]
     File(PathBuf, std::io::Error),
@@ -310,6 +318,7 @@ async fn run_to(command: AuditCommand, out: &mut impl Write) -> Result<(), Audit
             transfer::run_import(&place.reach().await?, &file, trusted, place.json, out).await
         }
         AuditCommand::Verify(command) => verify_what(command, out).await,
+        AuditCommand::VerifyProof(args) => Ok(verify_proof::run(&args)?),
     }
 }
 

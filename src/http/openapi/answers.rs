@@ -1,7 +1,7 @@
 //! The bodies of successes, over the row and its parts; and the parameters of a list.
 
 use serde_json::json;
-use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::content::{Content, ContentBuilder};
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
@@ -73,6 +73,17 @@ pub(in crate::http) fn health() -> RefOr<Schema> {
 
 pub(in crate::http) fn ready() -> RefOr<Schema> {
     success(readiness())
+}
+
+pub(in crate::http) fn consistent() -> RefOr<Schema> {
+    let hash = string("^[A-Za-z0-9+/]{43}=$");
+    let path = list(hash.into()).description(Some("Hashes, as RFC 6962, 2.1.2, orders them."));
+    success(vec![("from", of::<Position>()), ("to", of::<Position>()), ("path", path.into())])
+}
+
+/// What is no JSON.
+pub(in crate::http) fn plain() -> Content {
+    ContentBuilder::new().schema(Some(Object::with_type(Type::String))).build()
 }
 
 /// For a caller that is not known.
@@ -153,6 +164,32 @@ impl IntoParams for ListParameters {
             ),
         ]);
         parameters
+    }
+}
+
+/// The parameters of a consistency proof.
+pub(in crate::http) struct ConsistencyParameters;
+
+impl IntoParams for ConsistencyParameters {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let required = |mut parameter: Parameter| {
+            parameter.required = Required::True;
+            parameter
+        };
+        vec![
+            required(parameter("from", of::<Position>(), "How many events the smaller tree has.")),
+            required(parameter("to", of::<Position>(), "How many the larger one has, or as many.")),
+        ]
+    }
+}
+
+/// The parameters of a task's proof.
+pub(in crate::http) struct ProofParameters;
+
+impl IntoParams for ProofParameters {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let version = count().minimum(Some(1));
+        vec![parameter("version", version, "Which of the task's events; without it the last one.")]
     }
 }
 

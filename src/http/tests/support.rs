@@ -61,6 +61,7 @@ pub(super) async fn start_with(limits: HttpLimits, queue: usize) -> Server {
         writer,
         reader: unreachable_reader(),
         history: History::new(unreachable_reader(), watch::channel(Position::ZERO).1),
+        audit: None,
         clock,
         readiness,
         auth: Arc::new(Auth::open()),
