@@ -1,6 +1,7 @@
 //! The commands of `vtid-ledger`.
 
 pub mod dev;
+pub mod keygen;
 pub mod migrate;
 pub mod oasis;
 pub mod openapi;

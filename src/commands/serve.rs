@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::config::{ConfigError, DatabaseArgs, ListenArgs, LogArgs, TuningArgs};
 use crate::oasis::connect::NatsArgs;
 use crate::oasis::stream::StreamArgs;
+use crate::sealer::settings::{AuditArgs, AuditSettingError};
 use crate::telemetry::{self, LogFormat, TelemetryError};
 
 /// Serve the ledger: an existing, migrated PostgreSQL, an existing NATS
@@ -19,6 +20,8 @@ pub struct ServeArgs {
     nats: NatsArgs,
     #[command(flatten)]
     stream: StreamArgs,
+    #[command(flatten)]
+    audit: AuditArgs,
     #[command(flatten)]
     listen: ListenArgs,
     #[command(flatten)]
@@ -35,6 +38,9 @@ pub enum ServeError {
     /// A setting.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// What seals the log.
+    #[error(transparent)]
+    Audit(#[from] AuditSettingError),
     /// The log's settings.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
@@ -58,10 +64,13 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     let auth = args.auth.settings().map_err(ConfigError::from)?;
     let open = auth == AuthSettings::Open;
     let keys_in_the_clear = auth.keys_in_the_clear();
+    let audit = args.audit.settings(&args.stream)?;
+    let sealed = audit.is_some();
     let settings = AppOptions {
         database_url: args.database.url()?.to_owned(),
         nats: args.nats,
         stream: args.stream,
+        audit,
         listen: args.listen.address(),
         auth,
         tuning: args.tuning,
@@ -69,6 +78,9 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     let app = App::start(settings, Clock::system()).await?;
     if open {
         tracing::warn!("AUTH=off: no token is asked for, and every caller may do everything");
+    }
+    if !sealed {
+        tracing::info!("AUDIT_KEY is not set: this process does not seal the log (vtid-ledger keygen makes a key)");
     }
     if let Some(url) = keys_in_the_clear {
         tracing::warn!(

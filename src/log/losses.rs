@@ -1,14 +1,17 @@
-//! What a projector does when the log lacks an event that it should hold.
+//! What a follower does when the log lacks an event that it should hold.
 
 use crate::domain::cursor::Cursor;
-use crate::log::connect::connect;
-use crate::log::hold::{Hold, Losses};
-use crate::log::servers::Servers;
-use crate::log::turn::Turn;
+use super::connect::connect;
+use super::hold::{Hold, Losses};
+use super::servers::Servers;
+use super::turn::Turn;
 
 /// Sets the hold, if the log, looked at while nothing can be appended, does not hold the event at `cursor`, and that was
 /// not given up since `known` losses had been.
-pub(super) async fn confirm_and_hold(
+///
+/// # Errors
+/// Whatever the driver says.
+pub async fn confirm_and_hold(
     servers: &Servers,
     cursor: Cursor,
     known: Losses,
