@@ -12,8 +12,6 @@
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod world;
 
 use std::time::Duration;
 
