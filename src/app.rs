@@ -33,6 +33,7 @@ use crate::projections::memory::TaskMemory;
 use crate::projections::projector::Projector;
 use crate::projections::read::Reader;
 use crate::projections::status::ProjectorStatus;
+use crate::sealer::reader::AuditReader;
 use crate::sealer::settings::AuditSettings;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::metrics::scrape::Sources;
@@ -44,6 +45,8 @@ use sealing::Sealing;
 
 /// How long writes wait for stream and ledger to be compared, whenever the writer's connection is a new one.
 const COMPARE_PATIENCE: Duration = Duration::from_secs(2);
+/// Connections of reads of the transparency log.
+const AUDIT_CONNECTIONS: u32 = 4;
 /// How often it is looked whether every part still runs.
 const PARTS_POLL: Duration = Duration::from_millis(500);
 /// Within this time requests under way are answered once the process is told to stop…
@@ -81,6 +84,9 @@ pub enum StartError {
     /// Keys can't ever be fetched so.
     #[error("keys can't be fetched: {0}")]
     Keys(#[from] reqwest::Error),
+    /// Witnesses can't ever be asked so.
+    #[error("witnesses can't be asked: {0}")]
+    Witnesses(reqwest::Error),
     /// Where traces go.
     #[error(transparent)]
     Traces(#[from] TraceError),
@@ -131,10 +137,12 @@ impl App {
             [Role::Projector, Role::Relay].map(|role| leases.role(role));
         let relay_options = relay_options(stream, relays.clone(), &metrics, &traces);
         let relay = relay::spawn(log.clone(), ground.nats.clone(), relay_options, stop_followers.clone());
-        let sealing = audit.map(|audit| {
+        let shown = audit.as_ref().map(|audit| audit_reader(audit, &database));
+        let start = |audit| {
             let reach = (&log, &ground.nats, &database);
             Sealing::start(audit, reach, &leases, clock.clone(), &metrics, stop_followers.clone())
-        });
+        };
+        let sealing = audit.map(start).transpose().map_err(StartError::Witnesses)?;
         let doubts = sealing.as_ref().map(|sealing| sealing.doubts.clone());
         let writer_options = writer_options(&tuning, database.clone(), relay.comparer(), doubts, &metrics);
         let (projector, projected) = Projector::new(log.clone(), &database);
@@ -175,6 +183,7 @@ impl App {
         let api = Api {
             writer: handle,
             reader: reader.with_memory(memory).with_elsewhere(elsewhere),
+            audit: shown,
             clock,
             readiness: readiness.clone(),
             auth: Arc::new(auth),
@@ -233,6 +242,11 @@ impl App {
         self.traces.stop().await;
         tracing::info!("stopped");
     }
+}
+
+/// What auditors read, by connections of their own.
+fn audit_reader(audit: &AuditSettings, database: &Servers) -> AuditReader {
+    AuditReader::new(pool(database.clone(), AUDIT_CONNECTIONS), audit.keys.origin().clone())
 }
 
 fn relay_options(stream: StreamArgs, lease: Held, metrics: &Metrics, traces: &Traces) -> RelayOptions {

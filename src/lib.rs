@@ -19,4 +19,5 @@ pub mod projections;
 pub mod sealer;
 pub mod telemetry;
 pub mod tlog;
+pub mod witness;
 pub mod writer;

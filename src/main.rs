@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use vtid_ledger::clock::Clock;
-use vtid_ledger::commands::{dev, keygen, migrate, oasis, openapi, projection, run, serve, token};
+use vtid_ledger::commands::{
+    audit, dev, keygen, migrate, oasis, openapi, projection, run, serve, token, witness,
+};
 use vtid_ledger::dev::{GuardArgs, guard_main};
 
 /// A fifth of the service's time went to the system's allocator.
@@ -32,6 +34,10 @@ enum Command {
     /// Look at the OASIS events on JetStream, compare them with the ledger, put back what one of them lost
     #[command(subcommand)]
     Oasis(oasis::OasisCommand),
+    /// Check the ledger's past, as an auditor
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    Witness(witness::WitnessArgs),
     /// Watches over a private server of `dev`; not for use by hand
     #[command(hide = true)]
     Guard(GuardArgs),
@@ -47,6 +53,8 @@ fn main() -> ExitCode {
         Command::Projection(command) => run(projection::run(command)),
         Command::OpenApi(args) => run(std::future::ready(openapi::run(&args))),
         Command::Oasis(command) => run(oasis::run(command)),
+        Command::Audit(command) => run(audit::run(command)),
+        Command::Witness(args) => run(witness::run(args)),
         Command::Guard(args) => guard_main(&args),
     }
 }

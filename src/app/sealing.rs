@@ -14,6 +14,7 @@ use crate::sealer::settings::AuditSettings;
 use crate::sealer::status::SealerStatus;
 use crate::sealer::{SealerHandle, SealerOptions, spawn};
 use crate::telemetry::metrics::Metrics;
+use crate::witness::client::WitnessClient;
 
 /// The part of a process that seals the log.
 pub(super) struct Sealing {
@@ -26,6 +27,10 @@ pub(super) struct Sealing {
 }
 
 impl Sealing {
+    /// Begins to seal.
+    ///
+    /// # Errors
+    /// Witnesses can't ever be asked from here: the machine has no certificates, say.
     pub(super) fn start(
         audit: AuditSettings,
         (log, nats, database): (&EventLog, &Nats, &Servers),
@@ -33,10 +38,12 @@ impl Sealing {
         clock: Clock,
         metrics: &Metrics,
         stop: CancellationToken,
-    ) -> Self {
+    ) -> Result<Self, reqwest::Error> {
         tracing::info!(origin = %audit.keys.origin(), "the log is sealed under this name");
         let (keep_sealing, lease) = leases.role(Role::Sealer);
+        let asked = audit.witnesses.iter().cloned();
         let options = SealerOptions {
+            witnesses: asked.map(WitnessClient::new).collect::<Result<_, _>>()?,
             audit,
             database: database.clone(),
             lease: lease.clone(),
@@ -46,7 +53,7 @@ impl Sealing {
         let SealerHandle { status, publishing, doubts, task } =
             spawn(log.clone(), nats.clone(), options, stop.clone());
         let keeping = keep_sealing.start(status.clone(), SealerStatus::is_able, stop);
-        Self { doubts, status, publishing, lease, tasks: [keeping, task] }
+        Ok(Self { doubts, status, publishing, lease, tasks: [keeping, task] })
     }
 
     /// For whoever looks how the process stands.

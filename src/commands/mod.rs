@@ -1,5 +1,6 @@
 //! The commands of `vtid-ledger`.
 
+pub mod audit;
 pub mod dev;
 pub mod keygen;
 pub mod migrate;
@@ -8,6 +9,7 @@ pub mod openapi;
 pub mod projection;
 pub mod serve;
 pub mod token;
+pub mod witness;
 
 use std::process::ExitCode;
 

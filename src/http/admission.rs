@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, header};
 
 use super::error::ApiError;
 use super::rate::{RateLimiter, Who};
-use super::{HEALTH, READY, headers};
+use super::{HEALTH, READY, headers, tlog};
 use crate::auth::Auth;
 use crate::auth::claims::Caller;
 use crate::auth::jwks::Patience;
@@ -19,7 +19,8 @@ use crate::domain::origin::Actor;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) IpAddr);
 
-/// Lets a request in, and leaves in it the [`Actor`] who sent it; without one, `/readyz` tells less.
+/// Lets a request in, and leaves in it the [`Actor`] who sent it; without one, `/readyz` tells less. Whoever asks for what is
+/// public is counted by address, and its token not looked at.
 ///
 /// # Errors
 /// 401, 429 and 403, in this order; 503 where keys are needed that can't be had.
@@ -27,6 +28,9 @@ pub(super) async fn admit(auth: &Auth, rate: &RateLimiter, request: &mut Request
     let path = request.uri().path();
     if path == HEALTH {
         return Ok(());
+    }
+    if tlog::is_public(path) {
+        return rate.take(|| at(request)).map_err(|error| refused(request, None, error));
     }
     let watches = path == READY;
     // Whoever watches the process must hear of it now.
@@ -73,6 +77,11 @@ fn who(auth: &Auth, caller: &Caller, request: &Request) -> Who {
         };
         return Who::Named(role, caller.id().clone());
     }
+    at(request)
+}
+
+/// Where it comes from.
+fn at(request: &Request) -> Who {
     let peer = request.extensions().get::<Peer>();
     peer.map_or(Who::Unknown, |Peer(address)| Who::at(*address))
 }

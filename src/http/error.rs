@@ -32,6 +32,8 @@ pub(super) enum ApiError {
     VtidNotFound(Option<Position>),
     /// 404: no such route.
     NotFound,
+    /// 404: the route is there, what it was asked for is not, and why.
+    Absent(&'static str),
     /// 405: the route has other methods; the router adds `Allow`.
     MethodNotAllowed,
     /// 408: the body came too slowly.
@@ -75,7 +77,7 @@ impl ApiError {
             Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "Unauthorized", "unauthorized"),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "Forbidden", "forbidden"),
             Self::VtidNotFound(_) => (StatusCode::NOT_FOUND, "VTID not found", "vtid_not_found"),
-            Self::NotFound => (StatusCode::NOT_FOUND, "Not found", "not_found"),
+            Self::NotFound | Self::Absent(_) => (StatusCode::NOT_FOUND, "Not found", "not_found"),
             Self::MethodNotAllowed => {
                 (StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", "method_not_allowed")
             }
@@ -132,7 +134,9 @@ impl ApiError {
                 error.object("detail", |detail| detail.number("current", current.get()));
             }
             Self::PayloadTooLarge => error.string("detail", "a body may have 256 KiB at most"),
-            Self::Forbidden(why) | Self::UnsupportedMediaType(why) => error.string("detail", why),
+            Self::Forbidden(why) | Self::UnsupportedMediaType(why) | Self::Absent(why) => {
+                error.string("detail", why);
+            }
             Self::KeyReused => error.string("detail", "this key was used for another request"),
             Self::TooManyRequests { .. } => {
                 error.string(

@@ -32,9 +32,11 @@ mod request_id;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod tlog;
 mod trace;
 mod unavailable;
 mod unread;
+mod witness;
 mod writing;
 
 use std::sync::Arc;
@@ -51,6 +53,7 @@ use utoipa_axum::routes as routed;
 use crate::auth::Auth;
 use crate::clock::Clock;
 use crate::projections::read::Reader;
+use crate::sealer::reader::AuditReader;
 use crate::telemetry::metrics::requests::RequestMetrics;
 use crate::telemetry::traces::Traces;
 use crate::writer::handle::WriterHandle;
@@ -63,6 +66,7 @@ pub use limits::HttpLimits;
 pub use metrics::metrics_app;
 pub use rate::RateLimit;
 pub use serve::serve;
+pub use witness::witness_app;
 
 /// What the API is made of.
 pub struct Api {
@@ -70,6 +74,8 @@ pub struct Api {
     pub writer: WriterHandle,
     /// Where reads come from.
     pub reader: Reader,
+    /// Where the transparency log comes from, if the ledger seals.
+    pub audit: Option<AuditReader>,
     /// The time of day.
     pub clock: Clock,
     /// What the process knows of itself.
@@ -99,7 +105,7 @@ fn router(api: Arc<Api>) -> Router {
 /// other.
 fn routes() -> (Router<Arc<Api>>, Paths) {
     let mut described = Paths::new();
-    let all: [UtoipaMethodRouter<Arc<Api>>; 8] = [
+    let all: [UtoipaMethodRouter<Arc<Api>>; 14] = [
         routed!(create::create),
         routed!(list::list),
         routed!(get::get, patch::patch),
@@ -108,11 +114,18 @@ fn routes() -> (Router<Arc<Api>>, Paths) {
         routed!(openapi::openapi),
         routed!(docs::page),
         routed!(docs::part),
+        routed!(tlog::checkpoint::checkpoint),
+        routed!(tlog::tiles::tile),
+        routed!(tlog::tiles::entries),
+        routed!(tlog::consistency::consistency),
+        routed!(tlog::proof::of_task),
+        routed!(tlog::proof::of_event),
     ];
     let mut router = Router::new();
     for (_, paths, methods) in all {
         for path in paths.paths.keys() {
-            router = at(router, path, methods.clone());
+            // The document has no way to say that the rest of a path is meant, slashes and all.
+            router = at(router, &path.replace("{number}", "{*number}"), methods.clone());
         }
         described.merge(paths);
     }

@@ -84,6 +84,12 @@ impl<'a> Parameters<'a> {
         }
     }
 
+    /// Whether a parameter was sent, and not taken yet.
+    pub(super) fn has(&self, name: &str) -> bool {
+        let index = self.known.iter().position(|known| *known == name);
+        index.is_some_and(|index| self.sent.get(index).is_some_and(Option::is_some))
+    }
+
     /// Whether nothing was found wrong so far.
     pub(super) fn are_right(&self) -> bool {
         self.faults.is_empty()

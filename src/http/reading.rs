@@ -62,7 +62,8 @@ pub(super) fn min_position(headers: &HeaderMap, parameters: &mut Parameters) -> 
     })
 }
 
-fn parse_position(text: &str) -> Option<Position> {
+/// A whole number below 2⁶³, as digits alone.
+pub(super) fn parse_position(text: &str) -> Option<Position> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse::<i64>().ok().filter(|_| is_number)?;
     Some(Position::from_i64(number))

@@ -15,6 +15,8 @@ pub(super) enum Unavailable {
     OutcomeUnknown,
     /// The read table does not show what it must, yet.
     ReadBehind,
+    /// The event is in no signed tree, yet.
+    NotSealed,
     /// The ledger lost history; an operator must decide.
     LedgerBehind,
 }
@@ -24,7 +26,7 @@ impl Unavailable {
         match self {
             Self::NotWritten | Self::NoAnswer | Self::KeysAway | Self::Busy => "unavailable",
             Self::OutcomeUnknown => "outcome_unknown",
-            Self::ReadBehind => "read_behind",
+            Self::ReadBehind | Self::NotSealed => "read_behind",
             Self::LedgerBehind => "ledger_behind",
         }
     }
@@ -37,6 +39,7 @@ impl Unavailable {
             Self::Busy => "too many requests are under way; this one was not looked at; try again",
             Self::OutcomeUnknown => "it may have been written; retry with the same Idempotency-Key",
             Self::ReadBehind => "the read table does not show the required position yet; try again",
+            Self::NotSealed => "no signed tree has this event yet; try again",
             Self::LedgerBehind => {
                 "the ledger lost history; nothing is written until an operator has decided; reads go on"
             }
@@ -51,7 +54,8 @@ impl Unavailable {
             | Self::KeysAway
             | Self::Busy
             | Self::OutcomeUnknown
-            | Self::ReadBehind => "1",
+            | Self::ReadBehind
+            | Self::NotSealed => "1",
             // It waits for a person.
             Self::LedgerBehind => "30",
         }

@@ -2,14 +2,15 @@
 //! to seal over is the one that it sealed.
 //!
 //! [`machine`] decides, purely; [`shell`] runs it. Beside it, [`publish`] puts every checkpoint into a stream of its own, so
-//! that whoever subscribes holds a copy that the database can't take back, and [`walk`] looks at the older past in the
-//! background. What is on record is in [`table`] and [`tiles`].
+//! that whoever subscribes holds a copy that the database can't take back, [`witnesses`] asks others to sign, and [`walk`] looks
+//! at the older past in the background. What is on record is in [`table`] and [`tiles`].
 
 mod leaves;
 pub mod machine;
 pub mod message;
 mod past;
 mod publish;
+pub mod reader;
 mod report;
 pub mod settings;
 mod shell;
@@ -18,6 +19,7 @@ pub mod stream;
 pub mod table;
 pub mod tiles;
 mod walk;
+mod witnesses;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -35,6 +37,7 @@ use settings::{AuditKeys, AuditSettings, OnTamper};
 use shell::Shell;
 use status::{Finding, SealerStatus};
 use stream::AuditStream;
+use crate::witness::client::WitnessClient;
 use walk::Walk;
 
 /// What a sealer needs.
@@ -49,6 +52,8 @@ pub struct SealerOptions {
     pub clock: Clock,
     /// Where it counts what it does.
     pub metrics: SealerMetrics,
+    /// Who is asked to sign too.
+    pub witnesses: Vec<WitnessClient>,
 }
 
 /// What does not change.
@@ -62,6 +67,7 @@ struct Parts {
     lease: Held,
     clock: Clock,
     metrics: SealerMetrics,
+    witnesses: Vec<WitnessClient>,
 }
 
 /// What the tasks tell each other.
@@ -100,7 +106,7 @@ pub struct SealerHandle {
 /// Begins to seal the log, until `stop` is cancelled. Neither NATS nor the database need be there.
 #[must_use]
 pub fn spawn(log: EventLog, nats: Nats, options: SealerOptions, stop: CancellationToken) -> SealerHandle {
-    let SealerOptions { audit, database, lease, clock, metrics } = options;
+    let SealerOptions { audit, database, lease, clock, metrics, witnesses } = options;
     let parts = Parts {
         log,
         database: database.application_name("vtid-ledger sealer"),
@@ -111,6 +117,7 @@ pub fn spawn(log: EventLog, nats: Nats, options: SealerOptions, stop: Cancellati
         lease,
         clock,
         metrics,
+        witnesses,
     };
     let shared = Shared {
         status: watch::Sender::default(),
@@ -125,12 +132,14 @@ pub fn spawn(log: EventLog, nats: Nats, options: SealerOptions, stop: Cancellati
     let task = tokio::spawn(async move {
         let sealing = Shell::new(&parts, &shared).run();
         let publishing = Publisher::new(&parts, &shared).run();
+        let asking = witnesses::ask_on(&parts, &shared);
         let walking = Walk::new(&parts, &shared).run();
         tokio::select! {
             () = stop.cancelled() => {}
             never = sealing => match never {},
             never = publishing => match never {},
             never = walking => match never {},
+            never = asking => match never {},
         }
     });
     SealerHandle { status, publishing, doubts, task }

@@ -15,6 +15,7 @@ use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
 use crate::log::head::read_head;
 use crate::log::lookup::event_id_at;
+use crate::tlog::Hash;
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::key::PublicKey;
 use crate::tlog::tile::TileKey;
@@ -29,13 +30,15 @@ const PAGE: u64 = 512;
 /// Levels of tiles at most: a tree of 2⁶³ leaves has no more.
 const LEVELS_MAX: u8 = 8;
 
-/// A checkpoint of this log that somebody outside the database has, signed by one of its keys.
+/// What somebody outside the database has of this log.
 #[derive(Debug, Clone)]
 pub(super) struct Outside {
     /// Who, for people.
     pub(super) whose: String,
-    /// What they have.
-    pub(super) checkpoint: Checkpoint,
+    /// Of a tree of so many events.
+    pub(super) size: u64,
+    /// Its root, which one of this log's keys signed; none where that is not told.
+    pub(super) root: Option<Hash>,
 }
 
 /// What came of a look at the past.
@@ -101,7 +104,7 @@ pub(super) async fn look(
         if let Some(finding) = beside(connection, keys, &tree, one).await? {
             return Ok(Past::Misfit(finding));
         }
-        floor = floor.max(Position::new(one.checkpoint.size));
+        floor = floor.max(Position::new(one.size));
     }
     Ok(Past::Fits { sealed, tree, floor })
 }
@@ -195,20 +198,23 @@ async fn beside(
     connection: &mut PgConnection,
     keys: &AuditKeys,
     tree: &Tree,
-    Outside { whose, checkpoint }: &Outside,
+    one: &Outside,
 ) -> Result<Option<Finding>, sqlx::Error> {
-    let size = Position::new(checkpoint.size);
-    let then = if checkpoint.size <= tree.size() {
-        limited(tiles::tree(connection, keys.origin(), checkpoint.size)).await?
-    } else {
+    let (whose, size) = (&one.whose, Position::new(one.size));
+    if one.size > tree.size() {
         let head = limited(read_head(connection)).await?.cursor.position();
         if head < size {
             let what = format!("{whose} has a checkpoint of {size} events, and the ledger has fewer");
             return Ok(Some(Finding { first: head.next(), last: size, what }));
         }
-        grow(connection, tree.clone(), checkpoint.size).await?
+    }
+    let Some(root) = one.root else { return Ok(None) };
+    let then = if one.size <= tree.size() {
+        limited(tiles::tree(connection, keys.origin(), one.size)).await?
+    } else {
+        grow(connection, tree.clone(), one.size).await?
     };
-    if then.is_some_and(|tree| tree.root() == checkpoint.root) {
+    if then.is_some_and(|tree| tree.root() == root) {
         return Ok(None);
     }
     let what = format!("{whose} has a checkpoint of {size} events, and those events are others now");

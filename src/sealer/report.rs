@@ -64,20 +64,22 @@ impl<'a> Reporter<'a> {
             position: finding.first,
             last: finding.last,
         });
-        let settling = async {
-            let standing = read_past_hold(&mut *self.parts.log.pool().acquire().await?).await?;
-            if standing == hold {
-                return Ok(());
-            }
-            let mut turn = Turn::open(connect(&self.parts.database).await?).await?;
-            turn.set_past_hold(hold.as_ref()).await?;
-            turn.commit().await?;
-            match &hold {
-                Some(hold) => tracing::error!(reason = hold.reason, "a hold stops all writes"),
-                None => tracing::info!("the past is the one that was sealed: the sealer's hold is lifted"),
-            }
-            Ok(())
-        };
-        timeout(HOLD_TIMEOUT, settling).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        let settled = timeout(HOLD_TIMEOUT, hold_as(self.parts, hold)).await;
+        settled.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
+}
+
+async fn hold_as(parts: &Parts, hold: Option<Hold>) -> Result<(), sqlx::Error> {
+    let standing = read_past_hold(&mut *parts.log.pool().acquire().await?).await?;
+    if standing == hold {
+        return Ok(());
+    }
+    let mut turn = Turn::open(connect(&parts.database).await?).await?;
+    turn.set_past_hold(hold.as_ref()).await?;
+    turn.commit().await?;
+    match &hold {
+        Some(hold) => tracing::error!(reason = hold.reason, "a hold stops all writes"),
+        None => tracing::info!("the past is the one that was sealed: the sealer's hold is lifted"),
+    }
+    Ok(())
 }

@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 use crate::auth::settings::Secret;
 use crate::oasis::stream::{NeededStream, StreamArgs, StreamName};
 use crate::tlog::key::{KeyError, KeyKind, KeyName, PublicKey, SecretKey};
+use crate::witness::settings::{MalformedWitness, WitnessAddress, parse_list};
 
 /// The audit events' subjects. They are not among those of the ledger's events, whose service is another one.
 pub const SUBJECTS: &str = "oasis.system.vtid-ledger-audit.*";
@@ -37,6 +38,10 @@ pub struct AuditArgs {
     /// The JetStream stream that holds the checkpoints; never the one that holds the ledger's events
     #[arg(long, env = "OASIS_AUDIT_STREAM", value_name = "NAME", default_value = DEFAULT_STREAM)]
     pub oasis_audit_stream: StreamName,
+    /// Witnesses that are asked to sign each checkpoint too, each as ADDRESS=KEY, with commas between, such as
+    /// https://witness.example.org=NAME+ID+KEY [default: none]
+    #[arg(long, env = "WITNESS_URLS", hide_env_values = true, value_name = "WITNESSES")]
+    pub witness_urls: Option<String>,
 }
 
 /// What happens to writes where the past is not the one that was sealed.
@@ -70,6 +75,9 @@ pub enum AuditSettingError {
         /// What is wrong.
         fault: KeysFault,
     },
+    /// Not a list of witnesses.
+    #[error("WITNESS_URLS: {0}")]
+    Witnesses(#[from] MalformedWitness),
     /// One stream can't be both.
     #[error("OASIS_AUDIT_STREAM must be another stream than OASIS_STREAM, whose sequences are the ledger's positions")]
     SameStream,
@@ -185,6 +193,8 @@ pub struct AuditSettings {
     pub stream: AuditStreamArgs,
     /// What happens to writes.
     pub on_tamper: OnTamper,
+    /// Who is asked to sign too.
+    pub witnesses: Vec<WitnessAddress>,
 }
 
 impl AuditArgs {
@@ -203,19 +213,12 @@ impl AuditArgs {
             (None, Some(path)) => ("AUDIT_KEY_FILE", read(path)?),
         };
         let keys = AuditKeys::parse(&text).map_err(|fault| AuditSettingError::Keys { setting, fault })?;
-        self.with_keys(keys, events).map(Some)
-    }
-
-    /// The same with keys that are there already.
-    ///
-    /// # Errors
-    /// [`AuditSettingError::SameStream`]
-    pub fn with_keys(&self, keys: AuditKeys, events: &StreamArgs) -> Result<AuditSettings, AuditSettingError> {
         if self.oasis_audit_stream == events.name {
             return Err(AuditSettingError::SameStream);
         }
         let stream = AuditStreamArgs { name: self.oasis_audit_stream.clone(), replicas: events.replicas };
-        Ok(AuditSettings { keys, stream, on_tamper: self.audit_on_tamper })
+        let witnesses = parse_list(self.witness_urls.as_deref().unwrap_or_default())?;
+        Ok(Some(AuditSettings { keys, stream, on_tamper: self.audit_on_tamper, witnesses }))
     }
 }
 

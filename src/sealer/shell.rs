@@ -14,7 +14,7 @@ use super::status::{Finding, SealerState, SealerStatus};
 use super::stream::AuditStreamError;
 use super::table::{self, Sealed};
 use super::tiles::{self, Kept};
-use super::{Parts, Shared};
+use super::{Parts, Shared, witnesses};
 use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
 use crate::leases::Held;
@@ -168,11 +168,18 @@ impl<'a> Shell<'a> {
         }
         let known = limited(known_keys(&mut connection, &self.parts.keys)).await?;
         // Before the log: what was put in meanwhile is in the log then.
-        let outside = self.outside(&known).await?;
+        let mut outside = self.outside(&known).await?;
+        let newest = limited(table::newest(&mut connection, origin)).await?;
+        let mut misfit = self.shared.walked.borrow().clone();
+        if let Some(newest) = &newest {
+            let witnessed = witnesses::ask_all(self.parts, newest).await;
+            outside.extend(witnessed.outside);
+            misfit = misfit.or(witnessed.finding);
+        }
         // First: what is found in the log afterwards was not given up by these.
         let losses = limited(read_losses(&mut connection)).await?;
         let past = look(&mut connection, &self.parts.keys, &known, &outside).await?;
-        let past = match (past, self.shared.walked.borrow().clone()) {
+        let past = match (past, misfit) {
             (Past::Fits { .. }, Some(finding)) => Past::Misfit(finding),
             (past, _) => past,
         };
@@ -213,8 +220,10 @@ impl<'a> Shell<'a> {
         let _ = timeout(NATS_PATIENCE, connected).await;
         let opened = self.parts.stream.open().await?;
         let newest = opened.newest(self.parts.keys.origin(), known).await?;
-        let whose = "the audit stream".to_owned();
-        Ok(newest.into_iter().map(|checkpoint| Outside { whose: whose.clone(), checkpoint }).collect())
+        let published = newest.map(|Checkpoint { size, root, .. }| {
+            Outside { whose: "the audit stream".to_owned(), size, root: Some(root) }
+        });
+        Ok(published.into_iter().collect())
     }
 
     async fn settle(&mut self) -> Input {
@@ -286,7 +295,9 @@ impl<'a> Shell<'a> {
         }
         let tiles = std::mem::take(&mut self.unkept);
         let origin = self.parts.keys.origin();
-        let keeping = async |connection: &mut PgConnection| tiles::keep(connection, origin, to, &tiles).await;
+        let full = &tiles;
+        let keeping =
+            async move |connection: &mut PgConnection| tiles::keep(connection, origin, to, full).await;
         match self.on_session(keeping).await {
             Ok(Kept::Done) => Input::Kept,
             Ok(Kept::OtherPast) => Input::OtherPast(to),
@@ -320,15 +331,16 @@ impl<'a> Shell<'a> {
         let Parts { keys, clock, .. } = self.parts;
         let checkpoint = Checkpoint::sign(keys.origin(), self.tree.size(), self.tree.root(), keys.secrets())?;
         let now = clock.now();
-        let sealing = async |connection: &mut PgConnection| {
-            table::seal(connection, previous, &checkpoint, to, now).await
+        let checkpoint = &checkpoint;
+        let sealing = async move |connection: &mut PgConnection| {
+            table::seal(connection, previous, checkpoint, to, now).await
         };
         self.on_session(sealing).await
     }
 
     async fn look(&mut self, sealed: Position) -> Input {
         let origin = self.parts.keys.origin();
-        let looking = async |connection: &mut PgConnection| table::newest(connection, origin).await;
+        let looking = async move |connection: &mut PgConnection| table::newest(connection, origin).await;
         match self.on_session(looking).await {
             Ok(newest) if newest.as_ref().map_or(Position::ZERO, |newest| newest.size) == sealed => Input::Standing,
             Ok(_) => Input::Overtaken,

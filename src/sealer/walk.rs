@@ -90,11 +90,13 @@ impl<'a> Walk<'a> {
     }
 
     async fn look(&self, key: TileKey) -> Result<Option<Finding>, sqlx::Error> {
-        let looking = async {
-            let mut connection = self.parts.log.pool().acquire().await?;
-            misfit(&mut connection, self.parts.keys.origin(), key).await
-        };
-        timeout(LOOK_TIMEOUT, looking).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        let looking = timeout(LOOK_TIMEOUT, self.look_now(key)).await;
+        looking.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    }
+
+    async fn look_now(&self, key: TileKey) -> Result<Option<Finding>, sqlx::Error> {
+        let mut connection = self.parts.log.pool().acquire().await?;
+        misfit(&mut connection, self.parts.keys.origin(), key).await
     }
 
     fn found(&self, finding: Option<Finding>) {

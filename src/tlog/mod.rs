@@ -13,7 +13,7 @@ mod tests;
 pub mod tile;
 pub mod tree;
 
-pub use tlog_tiles::Hash;
+pub use tlog_tiles::{EMPTY_HASH as EMPTY, Hash};
 
 /// The hash of a leaf: of a record's bytes, without a line feed.
 #[must_use]

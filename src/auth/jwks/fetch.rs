@@ -1,6 +1,5 @@
 //! Asking the address once.
 
-use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,14 +28,7 @@ pub(super) enum FetchError {
 
 impl From<reqwest::Error> for FetchError {
     fn from(error: reqwest::Error) -> Self {
-        let error = error.without_url();
-        let mut told = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            told = format!("{told}: {error}");
-            cause = error.source();
-        }
-        Self::Http(told)
+        Self::Http(fetch::told(error))
     }
 }
 
@@ -54,16 +46,10 @@ pub(super) fn client(url: &Url) -> Result<reqwest::Client, reqwest::Error> {
 
 /// What the address says.
 pub(super) async fn fetch(client: &reqwest::Client, url: &Url) -> Result<Bytes, FetchError> {
-    let mut response = client.get(url.clone()).header("accept", "application/json").send().await?;
+    let response = client.get(url.clone()).header("accept", "application/json").send().await?;
     if response.status() != reqwest::StatusCode::OK {
         return Err(FetchError::Status(response.status()));
     }
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > SET_BYTES_MAX {
-            return Err(FetchError::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body.into())
+    let body = fetch::limited(response, SET_BYTES_MAX).await?;
+    body.map(Bytes::from).ok_or(FetchError::TooLarge)
 }

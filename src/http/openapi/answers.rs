@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use utoipa::IntoParams;
-use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::content::{Content, ContentBuilder};
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
@@ -62,6 +62,17 @@ pub(in crate::http) fn health() -> RefOr<Schema> {
 
 pub(in crate::http) fn ready() -> RefOr<Schema> {
     success(readiness())
+}
+
+pub(in crate::http) fn consistent() -> RefOr<Schema> {
+    let hash = string("^[A-Za-z0-9+/]{43}=$");
+    let path = list(hash.into()).description(Some("Hashes, as RFC 6962, 2.1.2, orders them."));
+    success(vec![("from", of::<Position>()), ("to", of::<Position>()), ("path", path.into())])
+}
+
+/// What is no JSON.
+pub(in crate::http) fn plain() -> Content {
+    ContentBuilder::new().schema(Some(Object::with_type(Type::String))).build()
 }
 
 /// For a caller that is not known.
@@ -145,6 +156,32 @@ impl IntoParams for ListParameters {
                 "An answer's `next_cursor`; any other is 400 `Invalid query`.",
             ),
         ]
+    }
+}
+
+/// The parameters of a consistency proof.
+pub(in crate::http) struct ConsistencyParameters;
+
+impl IntoParams for ConsistencyParameters {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let required = |mut parameter: Parameter| {
+            parameter.required = Required::True;
+            parameter
+        };
+        vec![
+            required(parameter("from", of::<Position>(), "How many events the smaller tree has.")),
+            required(parameter("to", of::<Position>(), "How many the larger one has, or as many.")),
+        ]
+    }
+}
+
+/// The parameters of a task's proof.
+pub(in crate::http) struct ProofParameters;
+
+impl IntoParams for ProofParameters {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let version = count().minimum(Some(1));
+        vec![parameter("version", version, "Which of the task's events; without it the last one.")]
     }
 }
 

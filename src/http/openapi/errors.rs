@@ -122,6 +122,15 @@ pub(in crate::http) fn of_reads() -> [ApiError; 2] {
     [Unavailable::NoAnswer, Unavailable::ReadBehind].map(ApiError::Unavailable)
 }
 
+/// Of a call that shows the transparency log.
+pub(in crate::http) fn of_audits() -> [ApiError; 3] {
+    [
+        ApiError::Absent("this ledger seals nothing: it was given no AUDIT_KEY"),
+        ApiError::Unavailable(Unavailable::Busy),
+        ApiError::Unavailable(Unavailable::NoAnswer),
+    ]
+}
+
 /// Every error, once for each code.
 fn all() -> Vec<ApiError> {
     let mut all = vec![

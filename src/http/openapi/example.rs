@@ -67,6 +67,10 @@ pub(in crate::http) fn health() -> Value {
     json!({"ok": true, "service": SERVICE, "timestamp": "2026-10-28T10:00:00.000Z"})
 }
 
+pub(in crate::http) fn consistent() -> Value {
+    json!({"ok": true, "from": 2, "to": 3, "path": ["CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I="]})
+}
+
 fn readiness() -> Value {
     let (process, another) = ("5f1c3c1e-6a86-4c57-9d39-0c5d4a2f9c11", "c0b1f2de-0d4f-4e0c-8a53-7f5f0b6f2d22");
     json!({

@@ -70,6 +70,11 @@ pub(in crate::http) fn cache_control() -> Named {
     ("Cache-Control", always(ObjectBuilder::new().schema_type(Type::String), "How long it may be kept."))
 }
 
+pub(in crate::http) fn content_disposition() -> Named {
+    let schema = string("^attachment; filename=\"[A-Za-z0-9-]+\\.tlog-proof\"$");
+    ("Content-Disposition", always(schema, "What the file may be called."))
+}
+
 pub(in crate::http) fn content_security_policy() -> Named {
     let description = "Nothing from other hosts, no inline script, not within a frame.";
     ("Content-Security-Policy", always(ObjectBuilder::new().schema_type(Type::String), description))

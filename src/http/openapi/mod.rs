@@ -29,19 +29,22 @@ use utoipa::{IntoResponses, openapi};
 use super::body::BODY_BYTES_MAX;
 use super::limits::{HEAD_BYTES_MAX, HEADERS_MAX, HttpLimits};
 use super::reading::NoParameters;
-use super::{Api, HEALTH, READY, answer, routes};
+use super::{Api, HEALTH, READY, answer, routes, tlog};
 
 pub(super) use answers::{
-    ListParameters, SERVICE, created, got, health, listed, not_modified, not_ready, patched, ready,
+    ConsistencyParameters, ListParameters, ProofParameters, SERVICE, consistent, created, got, health,
+    listed, not_modified, not_ready, patched, plain, ready,
 };
-pub(super) use errors::{Answers, of_bodies, of_reads, of_work, of_writes};
+pub(super) use errors::{Answers, of_audits, of_bodies, of_reads, of_work, of_writes};
 pub(super) use headers::{
     AnyHeaders, CreateHeaders, OneReadHeaders, PatchHeaders, ReadHeaders, cache_control,
-    content_security_policy, etag, location, position_shown, position_written, replayed,
+    content_disposition, content_security_policy, etag, location, position_shown, position_written, replayed,
 };
 
 /// The tag of calls about tasks.
 pub(super) const TASKS: &str = "tasks";
+/// The tag of calls about the transparency log.
+pub(super) const AUDIT: &str = "audit";
 /// The tag of calls about the process.
 pub(super) const PROCESS: &str = "process";
 /// The tag of calls about the API itself.
@@ -97,6 +100,7 @@ fn document(paths: Paths, tokens: bool) -> OpenApi {
     }
     let tags = [
         (TASKS, "Create, read and change tasks; each write is an immutable event of the ledger."),
+        (AUDIT, "Whether the past is what it was: the transparency log (C2SP tlog-tiles), and proofs from it."),
         (PROCESS, "How this process is."),
         (DOCUMENTATION, "The API's description."),
     ];
@@ -118,6 +122,8 @@ fn document(paths: Paths, tokens: bool) -> OpenApi {
             match path.as_str() {
                 READY if tokens => tell_the_unknown_less(operation),
                 HEALTH | READY => {}
+                // Whoever asks, and with whatever token: counted by address alone.
+                path if tlog::is_public(path) => look_at_the_caller(operation, false),
                 _ => look_at_the_caller(operation, tokens),
             }
         }

@@ -59,6 +59,7 @@ pub(super) async fn start_with(limits: HttpLimits, queue: usize) -> Server {
     let api = Arc::new(Api {
         writer,
         reader: unreachable_reader(),
+        audit: None,
         clock,
         readiness,
         auth: Arc::new(Auth::open()),

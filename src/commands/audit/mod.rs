@@ -1,0 +1,23 @@
+//! `vtid-ledger audit …`: what an auditor does.
+
+mod verify_proof;
+
+use clap::Subcommand;
+
+pub use verify_proof::{Proven, VerifyProofArgs, VerifyProofFailure};
+
+/// What an auditor can do.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    VerifyProof(VerifyProofArgs),
+}
+
+/// Runs it.
+///
+/// # Errors
+/// What was found, or stands in the way.
+pub async fn run(command: AuditCommand) -> Result<(), VerifyProofFailure> {
+    match command {
+        AuditCommand::VerifyProof(args) => verify_proof::run(&args),
+    }
+}
