@@ -27,6 +27,8 @@ const LEAVES: u64 = 1000;
 const STEP_TIMEOUT: Duration = Duration::from_secs(30);
 /// Records of a page.
 const PAGE: u64 = 512;
+/// Checkpoints of the lowest level's right edge at most: one for each leaf.
+const EDGE_CHECKPOINTS: u32 = 256;
 /// Levels of tiles at most: a tree of 2⁶³ leaves has no more.
 const LEVELS_MAX: u8 = 8;
 
@@ -159,9 +161,32 @@ async fn edge(
             }
         }
     }
-    let first = Position::new(size - size % TILE_WIDTH as u64).next();
+    let before = Position::new(size - size % TILE_WIDTH as u64);
+    let (first, last) = narrowed(connection, keys, before, Position::new(size)).await?;
     let what = "the records of the tree's right edge, or what was sealed of them, are others".to_owned();
-    Ok(Finding { first, last: Position::new(size).max(first), what })
+    Ok(Finding { first, last: last.max(first), what })
+}
+
+/// Between which positions the first wrong record is: after the last checkpoint that still fits, up to the next one.
+async fn narrowed(
+    connection: &mut PgConnection,
+    keys: &AuditKeys,
+    before: Position,
+    size: Position,
+) -> Result<(Position, Position), sqlx::Error> {
+    let sealed = table::page(connection, keys.origin(), before, EDGE_CHECKPOINTS).await?;
+    let (mut low, mut high) = (0, sealed.len());
+    while low < high {
+        let middle = usize::midpoint(low, high);
+        let tree = tiles::tree(connection, keys.origin(), sealed[middle].size.get()).await?;
+        if tree.is_some_and(|tree| tree.root() == sealed[middle].root) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    let fits = low.checked_sub(1).map_or(before, |last| sealed[last].size);
+    Ok((fits.next(), sealed.get(low).map_or(size, |wrong| wrong.size)))
 }
 
 /// Tiles that were put on record ahead of the next checkpoint are made of these records too.

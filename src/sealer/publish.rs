@@ -12,6 +12,7 @@ use super::table::{self, Stored};
 use super::{Parts, Shared};
 use crate::domain::position::Position;
 use crate::tlog::checkpoint::Checkpoint;
+use crate::tlog::key::PublicKey;
 
 /// Checkpoints that are read at once.
 const PAGE: u32 = 256;
@@ -26,7 +27,7 @@ enum PublishFault {
     Stream(#[from] AuditStreamError),
     #[error("the database: {0}")]
     Database(#[from] sqlx::Error),
-    #[error("the checkpoint of size {0} on record is none")]
+    #[error("the checkpoint of size {0} on record is not one that this log's keys signed")]
     Unreadable(Position),
 }
 
@@ -37,6 +38,8 @@ struct Place {
     connections: u64,
     /// The size of the last checkpoint in it.
     published: Position,
+    /// Who may have signed what is on record.
+    keys: Vec<PublicKey>,
 }
 
 pub(super) struct Publisher<'a> {
@@ -104,7 +107,7 @@ impl<'a> Publisher<'a> {
                 if !self.parts.lease.is_held() {
                     return Ok(());
                 }
-                place.opened.publish(message(self.parts, &stored)?).await?;
+                place.opened.publish(message(self.parts, &place.keys, &stored)?).await?;
                 place.published = stored.size;
             }
         }
@@ -116,19 +119,19 @@ impl<'a> Publisher<'a> {
         let known = known_keys(&mut *pool.acquire().await?, keys).await?;
         let opened = self.parts.stream.open().await?;
         let Some(newest) = opened.newest(keys.origin(), &known).await? else {
-            return Ok(Place { opened, connections, published: Position::ZERO });
+            return Ok(Place { opened, connections, published: Position::ZERO, keys: known });
         };
         let published = Position::new(newest.size);
         let recorded = table::newest_up_to(&mut *pool.acquire().await?, keys.origin(), published).await?;
         if recorded.is_none_or(|recorded| recorded.size != published || recorded.root != newest.root) {
             self.shared.doubt();
         }
-        Ok(Place { opened, connections, published })
+        Ok(Place { opened, connections, published, keys: known })
     }
 }
 
-fn message(parts: &Parts, stored: &Stored) -> Result<AuditMessage, PublishFault> {
-    let checkpoint = Checkpoint::parse(stored.note.as_bytes()).ok();
+fn message(parts: &Parts, keys: &[PublicKey], stored: &Stored) -> Result<AuditMessage, PublishFault> {
+    let checkpoint = Checkpoint::open(stored.note.as_bytes(), keys).ok();
     let checkpoint = checkpoint.filter(|checkpoint| checkpoint.size == stored.size.get());
     let checkpoint = checkpoint.ok_or(PublishFault::Unreadable(stored.size))?;
     Ok(AuditMessage::checkpoint(parts.log.ledger(), &checkpoint, stored.signed_at))

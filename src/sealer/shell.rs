@@ -12,7 +12,7 @@ use super::past::{Outside, Past, known_keys, look};
 use super::report::Reporter;
 use super::status::{Finding, SealerState, SealerStatus};
 use super::stream::AuditStreamError;
-use super::table::{self, Sealed};
+use super::table::{self, Sealed, Stored};
 use super::tiles::{self, Kept};
 use super::{Parts, Shared, witnesses};
 use crate::domain::cursor::Cursor;
@@ -341,11 +341,15 @@ impl<'a> Shell<'a> {
     async fn look(&mut self, sealed: Position) -> Input {
         let origin = self.parts.keys.origin();
         let looking = async move |connection: &mut PgConnection| table::newest(connection, origin).await;
-        match self.on_session(looking).await {
-            Ok(newest) if newest.as_ref().map_or(Position::ZERO, |newest| newest.size) == sealed => Input::Standing,
-            Ok(_) => Input::Overtaken,
-            Err(fault) => self.failed(&fault),
-        }
+        let newest = match self.on_session(looking).await {
+            Ok(newest) => newest,
+            Err(fault) => return self.failed(&fault),
+        };
+        let is_the_tree = |newest: &Stored| {
+            newest.size == sealed && (self.tree.size() != sealed.get() || self.tree.root() == newest.root)
+        };
+        let stands = newest.as_ref().map_or(sealed == Position::ZERO, is_the_tree);
+        if stands { Input::Standing } else { Input::Overtaken }
     }
 
     async fn hold(&mut self, cursor: Cursor) -> Input {

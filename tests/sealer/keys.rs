@@ -37,7 +37,10 @@ async fn keygen_makes_a_private_file_and_overwrites_none() {
     let arguments = ["keygen", "--origin", "ledger.example.org", "--out", path.to_str().unwrap()];
     let printed = stage.platform.run(&arguments).await.succeeded();
     let public = PublicKey::parse(printed.trim()).unwrap();
-    assert_eq!((public.name().as_str(), public.kind(), mode(&path)), ("ledger.example.org", KeyKind::Log, 0o600));
+    assert_eq!(
+        (public.name().as_str(), public.kind(), mode(&path)),
+        ("ledger.example.org", KeyKind::Log, 0o600)
+    );
     let kept = std::fs::read_to_string(&path).unwrap();
     assert_eq!(*SecretKey::parse(kept.trim()).unwrap().public(), public);
     let refused = stage.platform.run(&arguments).await.failed();

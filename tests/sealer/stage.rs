@@ -13,9 +13,9 @@ use vtid_ledger::sealer::reader::prove;
 use vtid_ledger::sealer::table::{self, Stored};
 use vtid_ledger::tlog::checkpoint::Checkpoint;
 use vtid_ledger::tlog::key::{KeyKind, KeyName, SecretKey};
+use vtid_ledger::tlog::leaf;
 use vtid_ledger::tlog::tile::{Ask, goes_on};
 use vtid_ledger::tlog::tree::Tree;
-use vtid_ledger::tlog::leaf;
 
 use crate::support::load::Load;
 use crate::support::service::{Answer, Platform, Service, platform_on, program_on};
@@ -186,8 +186,9 @@ impl Stage {
     pub(super) async fn change(&self, position: u64, from: &str, to: &str) {
         let before = self.record(position).await;
         assert!(before.contains(from), "{before}");
-        let statement =
-            format!("update ledger.event set body = replace(body, '{from}', '{to}') where position = {position}");
+        let statement = format!(
+            "update ledger.event set body = replace(body, '{from}', '{to}') where position = {position}"
+        );
         self.as_superuser("event", "event_is_immutable", &statement).await;
     }
 
@@ -202,7 +203,7 @@ impl Stage {
 
 /// Writes at least so many events.
 pub(super) async fn write(service: &Service, count: usize) {
-    let load = Load::start(&[service], 8, Duration::ZERO);
+    let load = Load::start(&[service], 8, Duration::from_millis(1));
     load.further(count).await;
     load.stop().await;
 }

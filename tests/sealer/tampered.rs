@@ -26,9 +26,12 @@ async fn writes_go_on(service: &Service) {
 async fn finding(stage: &Stage) -> Value {
     let found = eventually("the finding is published", async || stage.findings().await.pop()).await;
     assert_eq!(stage.findings().await.len(), 1);
-    for (name, value) in
-        [("service", "vtid-ledger-audit"), ("event", "ledger-tampered"), ("tenant", "system"), ("status", "fail")]
-    {
+    for (name, value) in [
+        ("service", "vtid-ledger-audit"),
+        ("event", "ledger-tampered"),
+        ("tenant", "system"),
+        ("status", "fail"),
+    ] {
         assert_eq!(found[name], value, "{found}");
     }
     found["metadata"].clone()
@@ -177,8 +180,11 @@ async fn a_rewritten_log_is_told_by_the_stream_alone() {
     }
     let service = stage.serve().await;
     writes_stop(&service).await;
-    degraded(&service, &format!("the audit stream has a checkpoint of {size} events, and those events are others"))
-        .await;
+    degraded(
+        &service,
+        &format!("the audit stream has a checkpoint of {size} events, and those events are others"),
+    )
+    .await;
     finding(&stage).await;
     assert_eq!(stage.sealed().await, []);
 }

@@ -118,9 +118,17 @@ pub(super) enum Step {
     Append,
     Publish,
     /// What a sealer asked for, with a choice of what comes of it.
-    Perform { sealer: usize, few: bool, due: bool },
+    Perform {
+        sealer: usize,
+        few: bool,
+        due: bool,
+    },
     LateSeal,
-    Fault { fault: Fault, sealer: usize, nth: usize },
+    Fault {
+        fault: Fault,
+        sealer: usize,
+        nth: usize,
+    },
 }
 
 #[derive(Clone, Debug, Hash)]
@@ -131,7 +139,7 @@ pub(super) struct Walk {
     /// What the last one lost.
     lost: Vec<Event>,
     stream: Vec<Vec<u8>>,
-    sealers: [Sealer; 2],
+    sealers: Vec<Sealer>,
     late: Option<Late>,
     appends: u8,
     next_id: u8,
@@ -202,13 +210,13 @@ impl Sealer {
 }
 
 impl Walk {
-    pub(super) fn new(appends: u8, faults: &[Fault], tally: &Tally<Fault>) -> Self {
+    pub(super) fn new(sealers: usize, appends: u8, faults: &[Fault], tally: &Tally<Fault>) -> Self {
         Self {
             database: Database::default(),
             earlier: Vec::new(),
             lost: Vec::new(),
             stream: Vec::new(),
-            sealers: [Sealer::new(), Sealer::new()],
+            sealers: (0..sealers).map(|_| Sealer::new()).collect(),
             late: None,
             appends,
             next_id: 1,
@@ -228,10 +236,12 @@ impl Walk {
         self.flaw == Some(flaw)
     }
 
-    /// Nothing goes wrong any more, and nobody writes: all that there is is sealed, or somebody says why not.
+    /// Nothing goes wrong any more, nobody writes, and all are begun anew: all that there is is sealed, or somebody says why
+    /// not.
     pub(super) fn settle(mut self) -> Result<(), String> {
+        self.sealers.iter_mut().for_each(|sealer| *sealer = Sealer::new());
         for _ in 0..12 {
-            for sealer in 0..2 {
+            for sealer in 0..self.sealers.len() {
                 for _ in 0..8 {
                     self.take(&Step::Perform { sealer, few: false, due: true })?;
                 }
@@ -249,6 +259,13 @@ impl Walk {
 
     fn newest(&self) -> usize {
         self.database.checkpoints.last().map_or(0, |newest| newest.leaves.len())
+    }
+
+    /// The newest checkpoint is of that size, and of the tree as far as that has no more.
+    fn stands(&self, sealer: usize, sealed: Position) -> bool {
+        let tree = &self.sealers[sealer].tree;
+        let newest = self.database.checkpoints.last().map_or(&[][..], |newest| &newest.leaves);
+        newest.len() as u64 == sealed.get() && (tree.len() > newest.len() || tree == newest)
     }
 
     /// The checkpoints that are on record and not in the stream.
@@ -381,7 +398,7 @@ impl Walk {
                 None => failed(),
             },
             Output::Look { .. } if !session => failed(),
-            Output::Look { sealed } if sealed.get() == self.newest() as u64 => Input::Standing,
+            Output::Look { sealed } if self.stands(sealer, sealed) => Input::Standing,
             Output::Look { .. } => Input::Overtaken,
             Output::Hold(cursor) => {
                 self.database.holds[0] |= !holds(&log, cursor);
@@ -418,7 +435,8 @@ impl Walk {
             },
             Fault::Tamper => once(sealer == 0) * self.database.log.len(),
             Fault::Truncate => once(sealer == 0 && !self.database.log.is_empty()),
-            Fault::Rewrite => once(sealer == 0 && sealed),
+            // What was not given out yet nobody can tell from what is put in its place.
+            Fault::Rewrite => once(sealer == 0 && sealed && self.publishable().is_empty()),
             Fault::Recover => once(
                 sealer == 0
                     && self.lost.len() > self.database.log.len()
@@ -524,9 +542,9 @@ impl World for Walk {
         if self.late.is_some() {
             steps.push(Step::LateSeal);
         }
-        for sealer in 0..2 {
+        for sealer in 0..self.sealers.len() {
             let choices: &[(bool, bool)] = match self.sealers[sealer].asked {
-                Output::Read { .. } => &[(false, false), (false, true), (true, false), (true, true)],
+                Output::Read { .. } => &[(false, false), (false, true), (true, true)],
                 _ => &[(false, false)],
             };
             steps.extend(choices.iter().map(|(few, due)| Step::Perform { sealer, few: *few, due: *due }));
