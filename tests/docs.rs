@@ -8,7 +8,13 @@ use serde_json::Value;
 use crate::support::service::{Service, platform};
 
 /// What the contract promises; a route that is added has to be added here too.
-const ROUTES: [(&str, &str); 9] = [
+const ROUTES: [(&str, &str); 15] = [
+    ("/events/{position}/proof", "get"),
+    ("/tlog/checkpoint", "get"),
+    ("/tlog/consistency", "get"),
+    ("/tlog/tile/entries/{number}", "get"),
+    ("/tlog/tile/{level}/{number}", "get"),
+    ("/vtid/{vtid}/proof", "get"),
     ("/docs", "get"),
     ("/docs/{file}", "get"),
     ("/openapi.json", "get"),

@@ -46,5 +46,6 @@ mod snapshot_held;
 mod stream_lost;
 mod stream_made_anew;
 mod support;
+mod tlog;
 mod traces;
 mod versions;

@@ -80,7 +80,9 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
         tracing::warn!("AUTH=off: no token is asked for, and every caller may do everything");
     }
     if !sealed {
-        tracing::info!("AUDIT_KEY is not set: this process does not seal the log (vtid-ledger keygen makes a key)");
+        tracing::info!(
+            "AUDIT_KEY is not set: this process does not seal the log (vtid-ledger keygen makes a key)"
+        );
     }
     if let Some(url) = keys_in_the_clear {
         tracing::warn!(

@@ -72,8 +72,7 @@ pub async fn record_of(
         .bind(vtid.to_string()),
     };
     let row = query.fetch_optional(connection).await?;
-    let read = |row: sqlx::postgres::PgRow| {
-        Ok((Position::from_i64(row.try_get("position")?), row.try_get("body")?))
-    };
+    let read =
+        |row: sqlx::postgres::PgRow| Ok((Position::from_i64(row.try_get("position")?), row.try_get("body")?));
     row.map(read).transpose()
 }

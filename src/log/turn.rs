@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::append::{AppendReply, append};
 use super::head::{Head, read_head};
 use super::hold::{
-    Hold, Losses, accept_loss, lift_hold, read_hold, read_loss_hold, read_losses, read_past_hold, set_hold, set_past_hold,
+    Hold, Losses, accept_loss, lift_hold, read_hold, read_loss_hold, read_losses, read_past_hold, set_hold,
+    set_past_hold,
 };
 use super::load::{Loaded, Wanted, load};
 use super::lookup::event_id_at;

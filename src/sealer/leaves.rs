@@ -20,14 +20,13 @@ pub(super) async fn misfit(
     origin: &KeyName,
     key: TileKey,
 ) -> Result<Option<Finding>, sqlx::Error> {
-    let row = sqlx::query(
-        "select root, hashes from ledger.tile where origin = $1 and level = $2 and number = $3",
-    )
-    .bind(origin.as_str())
-    .bind(i16::from(key.level))
-    .bind(Position::new(key.number).to_i64())
-    .fetch_optional(&mut *connection)
-    .await?;
+    let row =
+        sqlx::query("select root, hashes from ledger.tile where origin = $1 and level = $2 and number = $3")
+            .bind(origin.as_str())
+            .bind(i16::from(key.level))
+            .bind(Position::new(key.number).to_i64())
+            .fetch_optional(&mut *connection)
+            .await?;
     let (first, last) = positions(key);
     let found = |first, last, what: String| Ok(Some(Finding { first, last, what }));
     let TileKey { level, number } = key;
@@ -49,7 +48,8 @@ pub(super) async fn misfit(
     let Some((index, missing)) = wrong else { return Ok(None) };
     let index = index as u64;
     if level > 0 {
-        let (first, last) = positions(TileKey { level: level - 1, number: number * TILE_WIDTH as u64 + index });
+        let (first, last) =
+            positions(TileKey { level: level - 1, number: number * TILE_WIDTH as u64 + index });
         let what = format!("the tree's tile {number} of level {level} is not made of the tiles below");
         return found(first, last, what);
     }

@@ -128,17 +128,30 @@ pub enum Output {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Phase {
     Checking,
-    Settling { tree: Tree },
-    Reading { tree: Tree },
-    Keeping { tree: Tree, then_seal: bool },
-    Sealing { tree: Tree },
-    Looking { tree: Tree },
+    Settling {
+        tree: Tree,
+    },
+    Reading {
+        tree: Tree,
+    },
+    Keeping {
+        tree: Tree,
+        then_seal: bool,
+    },
+    Sealing {
+        tree: Tree,
+    },
+    Looking {
+        tree: Tree,
+    },
     Holding(Cursor),
     Reporting,
     /// Another process seals.
     Watching,
     /// Afterwards the past is checked again, or the hold is asked for again.
-    Waiting { hold: Option<Cursor> },
+    Waiting {
+        hold: Option<Cursor>,
+    },
 }
 
 /// Where the shell's tree stands.

@@ -11,6 +11,7 @@ pub mod message;
 mod past;
 mod publish;
 pub mod reader;
+mod recent;
 mod report;
 pub mod settings;
 mod shell;
@@ -32,12 +33,12 @@ use crate::log::EventLog;
 use crate::log::servers::Servers;
 use crate::oasis::connect::{Link, Nats};
 use crate::telemetry::metrics::sealer::SealerMetrics;
+use crate::witness::client::WitnessClient;
 use publish::Publisher;
 use settings::{AuditKeys, AuditSettings, OnTamper};
 use shell::Shell;
 use status::{Finding, SealerStatus};
 use stream::AuditStream;
-use crate::witness::client::WitnessClient;
 use walk::Walk;
 
 /// What a sealer needs.

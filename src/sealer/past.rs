@@ -146,11 +146,7 @@ async fn own(
 }
 
 /// The tree's right edge does not give the root that was signed: where that comes from.
-async fn edge(
-    connection: &mut PgConnection,
-    keys: &AuditKeys,
-    size: u64,
-) -> Result<Finding, sqlx::Error> {
+async fn edge(connection: &mut PgConnection, keys: &AuditKeys, size: u64) -> Result<Finding, sqlx::Error> {
     // The edge of a level is made of the roots of the level below that are not in a full tile above.
     for level in 0..u8::try_from(levels(size)).unwrap_or(LEVELS_MAX) {
         let shift = u32::from(TILE_HEIGHT) * (u32::from(level) + 1);
@@ -247,11 +243,7 @@ async fn beside(
 }
 
 /// The tree of `size`, from a smaller one and the log; none where a record is missing.
-async fn grow(
-    connection: &mut PgConnection,
-    mut tree: Tree,
-    size: u64,
-) -> Result<Option<Tree>, sqlx::Error> {
+async fn grow(connection: &mut PgConnection, mut tree: Tree, size: u64) -> Result<Option<Tree>, sqlx::Error> {
     while tree.size() < size {
         let (first, last) =
             (Position::new(tree.size()).next(), Position::new(size.min(tree.size().saturating_add(PAGE))));

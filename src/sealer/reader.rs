@@ -9,7 +9,8 @@ use sqlx::PgConnection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
-use super::{table, tiles};
+use super::table::{self, Stored};
+use super::{recent, tiles};
 use crate::domain::position::{Position, Version};
 use crate::domain::vtid::Vtid;
 use crate::log::lookup;
@@ -159,7 +160,8 @@ impl AuditReader {
         .await
     }
 
-    /// That an event is in the newest signed tree, once one of `at_least` events has it.
+    /// That an event is in a signed tree, of at least `at_least` events: one that witnesses have signed too, where there is one
+    /// of the last seconds.
     ///
     /// # Errors
     /// [`AuditFailure`]
@@ -167,19 +169,25 @@ impl AuditReader {
         let (position, record) = within(self.find(sought)).await?;
         let deadline = Instant::now() + SEALED_WITHIN;
         loop {
-            let checkpoint = match self.checkpoint().await {
-                Ok(checkpoint) => Some(checkpoint),
-                Err(AuditFailure::NothingSealed) => None,
-                Err(error) => return Err(error),
-            };
-            match checkpoint {
-                Some(checkpoint) if checkpoint.size >= position.max(at_least).get() => {
-                    return within(self.include(position, record, checkpoint)).await;
-                }
-                _ if Instant::now() >= deadline => return Err(AuditFailure::NotSealed),
-                _ => tokio::time::sleep(POLL).await,
+            if let Some(checkpoint) = within(self.signed(position.max(at_least))).await? {
+                return within(self.include(position, record, checkpoint)).await;
             }
+            if Instant::now() >= deadline {
+                return Err(AuditFailure::NotSealed);
+            }
+            tokio::time::sleep(POLL).await;
         }
+    }
+
+    /// A checkpoint of so many events at least, if there is one.
+    async fn signed(&self, at_least: Position) -> Result<Option<Checkpoint>, AuditFailure> {
+        let mut connection = self.pool.acquire().await?;
+        let Some(size) = recent::best_for_proofs(&mut connection, &self.origin, at_least).await? else {
+            return Ok(None);
+        };
+        let stored = table::newest_up_to(&mut connection, &self.origin, size).await?;
+        let stored = stored.ok_or_else(|| damaged(format!("the checkpoint of {size} events is gone")))?;
+        self.cosigned(&mut connection, &stored).await.map(Some)
     }
 
     async fn find(&self, sought: Sought) -> Result<(Position, String), AuditFailure> {
@@ -217,6 +225,15 @@ impl AuditReader {
 
     async fn newest(&self, connection: &mut PgConnection) -> Result<Checkpoint, AuditFailure> {
         let stored = table::newest(connection, &self.origin).await?.ok_or(AuditFailure::NothingSealed)?;
+        self.cosigned(connection, &stored).await
+    }
+
+    /// With what witnesses have added to it.
+    async fn cosigned(
+        &self,
+        connection: &mut PgConnection,
+        stored: &Stored,
+    ) -> Result<Checkpoint, AuditFailure> {
         let lines = table::cosignatures(connection, self.origin.as_str(), stored.size).await?;
         let told = |error| damaged(format!("the checkpoint of {} events: {error}", stored.size));
         let checkpoint = Checkpoint::parse(stored.note.as_bytes()).map_err(told)?;

@@ -79,7 +79,9 @@ pub enum AuditSettingError {
     #[error("WITNESS_URLS: {0}")]
     Witnesses(#[from] MalformedWitness),
     /// One stream can't be both.
-    #[error("OASIS_AUDIT_STREAM must be another stream than OASIS_STREAM, whose sequences are the ledger's positions")]
+    #[error(
+        "OASIS_AUDIT_STREAM must be another stream than OASIS_STREAM, whose sequences are the ledger's positions"
+    )]
     SameStream,
 }
 
@@ -243,7 +245,9 @@ mod tests {
     #[test]
     fn one_key_or_several_of_one_log() {
         let (first, second) = (key("log", KeyKind::Log), key("log", KeyKind::Log));
-        for text in [format!("{first}\n{second}\n"), format!(" {first} , {second}"), format!("{first},{second}")] {
+        for text in
+            [format!("{first}\n{second}\n"), format!(" {first} , {second}"), format!("{first},{second}")]
+        {
             let keys = AuditKeys::parse(&text).unwrap();
             assert_eq!(keys.origin().as_str(), "log");
             let printed: Vec<String> = keys.secrets().iter().map(SecretKey::print).collect();

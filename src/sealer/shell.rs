@@ -220,8 +220,10 @@ impl<'a> Shell<'a> {
         let _ = timeout(NATS_PATIENCE, connected).await;
         let opened = self.parts.stream.open().await?;
         let newest = opened.newest(self.parts.keys.origin(), known).await?;
-        let published = newest.map(|Checkpoint { size, root, .. }| {
-            Outside { whose: "the audit stream".to_owned(), size, root: Some(root) }
+        let published = newest.map(|Checkpoint { size, root, .. }| Outside {
+            whose: "the audit stream".to_owned(),
+            size,
+            root: Some(root),
         });
         Ok(published.into_iter().collect())
     }

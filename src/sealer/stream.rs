@@ -9,7 +9,9 @@ use async_nats::Client;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
-use async_nats::jetstream::stream::{LastRawMessageError, LastRawMessageErrorKind, RawMessageErrorKind, Stream};
+use async_nats::jetstream::stream::{
+    LastRawMessageError, LastRawMessageErrorKind, RawMessageErrorKind, Stream,
+};
 use tokio::time::timeout;
 
 use super::message::{AuditMessage, CHECKPOINTS, FINDINGS, checkpoint_in, says};

@@ -141,7 +141,9 @@ async fn ask(parts: &Parts, witness: &WitnessClient, newest: &Stored, old: Posit
             return Said::Misfit(format!("it has signed another tree of {size} events"));
         }
         Err(AskError::Refused { status: StatusCode::UNPROCESSABLE_ENTITY, .. }) => {
-            return Said::Misfit("the sealed events do not go on where those ended that it signed".to_owned());
+            return Said::Misfit(
+                "the sealed events do not go on where those ended that it signed".to_owned(),
+            );
         }
         Err(error) => return Said::Nothing(error.to_string()),
     };

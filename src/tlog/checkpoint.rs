@@ -77,10 +77,12 @@ impl Checkpoint {
     pub fn open(note: &[u8], keys: &[PublicKey]) -> Result<Self, CheckpointError> {
         let checkpoint = Self::parse(note)?;
         let logs: Vec<&PublicKey> = keys.iter().filter(|key| key.kind() == KeyKind::Log).collect();
-        if checkpoint.signed_by(&logs)?.is_empty() {
+        let by = checkpoint.signed_by(&logs)?;
+        if by.is_empty() {
             return Err(CheckpointError::Signature("none of the given keys signed it".to_owned()));
         }
-        if !logs.iter().any(|key| key.name().as_str() == checkpoint.origin) {
+        // Of several logs' keys each counts for its own.
+        if !by.iter().any(|index| logs[*index].name().as_str() == checkpoint.origin) {
             return Err(CheckpointError::OtherOrigin(checkpoint.origin));
         }
         Ok(checkpoint)

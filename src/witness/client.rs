@@ -110,7 +110,8 @@ impl WitnessClient {
         let mut asked_again = false;
         loop {
             let is_proof_empty = old == 0 || old == checkpoint.size;
-            let proof = if is_proof_empty { Vec::new() } else { prove(old).await.map_err(AskError::Proof)? };
+            let proof =
+                if is_proof_empty { Vec::new() } else { prove(old).await.map_err(AskError::Proof)? };
             match self.ask(AddCheckpoint { old, proof, checkpoint: checkpoint.clone() }).await? {
                 Asked::Signed(cosignature) => return Ok(cosignature),
                 Asked::At(size) if size > checkpoint.size => return Err(AskError::Ahead { size }),
@@ -151,7 +152,8 @@ impl WitnessClient {
     fn find(&self, checkpoint: &Checkpoint, lines: &str) -> Option<Cosignature> {
         let is_by_it = |line: &&str| {
             let note = format!("{}\n{line}", checkpoint.text());
-            let signed = Checkpoint::parse(note.as_bytes()).and_then(|note| note.signed_by(&[&self.address.key]));
+            let signed =
+                Checkpoint::parse(note.as_bytes()).and_then(|note| note.signed_by(&[&self.address.key]));
             signed.is_ok_and(|by| !by.is_empty())
         };
         let line = lines.split_inclusive('\n').find(is_by_it)?;

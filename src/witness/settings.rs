@@ -20,7 +20,9 @@ pub struct WitnessAddress {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MalformedWitness {
     /// Not a URL.
-    #[error("{0:?} must be the witness's address and its verifier key: https://witness.example.org=NAME+ID+KEY")]
+    #[error(
+        "{0:?} must be the witness's address and its verifier key: https://witness.example.org=NAME+ID+KEY"
+    )]
     Form(String),
     /// A log's.
     #[error("{0} is the key of a log, not of a witness")]

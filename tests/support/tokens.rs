@@ -159,7 +159,7 @@ impl Drop for Issuer {
     }
 }
 
-async fn serve(listener: tokio::net::TcpListener, router: axum::Router) {
+pub(crate) async fn serve(listener: tokio::net::TcpListener, router: axum::Router) {
     use hyper_util::rt::TokioIo;
     use hyper_util::service::TowerToHyperService;
     loop {

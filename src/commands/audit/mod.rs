@@ -9,6 +9,7 @@ pub use verify_proof::{Proven, VerifyProofArgs, VerifyProofFailure};
 /// What an auditor can do.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
+    /// Check that a record is in the ledger, by a proof that was downloaded: /vtid/VTID/proof or /events/POSITION/proof
     VerifyProof(VerifyProofArgs),
 }
 

@@ -185,7 +185,8 @@ impl Proven {
     fn json(&self) -> serde_json::Value {
         let (origin, size, root) = &self.tree;
         let [actor, role] = &self.actor;
-        let witness = |(key, at): &(PublicKey, Timestamp)| json!({"name": key.name().as_str(), "time": at.to_string()});
+        let witness =
+            |(key, at): &(PublicKey, Timestamp)| json!({"name": key.name().as_str(), "time": at.to_string()});
         json!({
             "proven": true,
             "vtid": self.vtid, "version": self.version, "type": self.kind, "position": self.position,
@@ -200,7 +201,11 @@ impl fmt::Display for Proven {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (origin, size, root) = &self.tree;
         let [actor, role] = &self.actor;
-        writeln!(f, "proven: {} version {} is in the ledger, at position {}", self.vtid, self.version, self.position)?;
+        writeln!(
+            f,
+            "proven: {} version {} is in the ledger, at position {}",
+            self.vtid, self.version, self.position
+        )?;
         writeln!(f, "  event    {} of tenant {}", self.kind, self.tenant)?;
         writeln!(f, "  time     {}", self.time)?;
         // A name may have characters that a terminal acts on.

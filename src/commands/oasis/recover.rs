@@ -85,7 +85,9 @@ pub(super) async fn run(site: &Site, yes: bool, out: &mut impl Write) -> Result<
 pub(super) async fn writes(site: &Site) -> Result<String, OasisFailure> {
     let sealers = read_past_hold(&mut *site.pool.acquire().await?).await?;
     Ok(match sealers {
-        Some(hold) => format!("writes stay on hold until the sealer finds the past as it was: {}", hold.reason),
+        Some(hold) => {
+            format!("writes stay on hold until the sealer finds the past as it was: {}", hold.reason)
+        }
         None => "writes go on".to_owned(),
     })
 }

@@ -37,8 +37,8 @@ pub(super) use answers::{
 };
 pub(super) use errors::{Answers, of_audits, of_bodies, of_reads, of_work, of_writes};
 pub(super) use headers::{
-    AnyHeaders, CreateHeaders, OneReadHeaders, PatchHeaders, ReadHeaders, cache_control,
-    content_disposition, content_security_policy, etag, location, position_shown, position_written, replayed,
+    AnyHeaders, CreateHeaders, OneReadHeaders, PatchHeaders, ReadHeaders, cache_control, content_disposition,
+    content_security_policy, etag, location, position_shown, position_written, replayed,
 };
 
 /// The tag of calls about tasks.
@@ -100,7 +100,10 @@ fn document(paths: Paths, tokens: bool) -> OpenApi {
     }
     let tags = [
         (TASKS, "Create, read and change tasks; each write is an immutable event of the ledger."),
-        (AUDIT, "Whether the past is what it was: the transparency log (C2SP tlog-tiles), and proofs from it."),
+        (
+            AUDIT,
+            "Whether the past is what it was: the transparency log (C2SP tlog-tiles), and proofs from it.",
+        ),
         (PROCESS, "How this process is."),
         (DOCUMENTATION, "The API's description."),
     ];

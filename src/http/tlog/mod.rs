@@ -80,7 +80,8 @@ mod tests {
 
     #[test]
     fn what_holds_records_is_not_for_anybody() {
-        for path in ["/tlog/checkpoint", "/tlog/consistency", "/tlog/tile/0/000", "/tlog/tile/1/x001/000.p/7"] {
+        for path in ["/tlog/checkpoint", "/tlog/consistency", "/tlog/tile/0/000", "/tlog/tile/1/x001/000.p/7"]
+        {
             assert!(is_public(path), "{path}");
         }
         for path in [

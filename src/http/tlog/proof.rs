@@ -26,13 +26,13 @@ use crate::sealer::reader::Sought;
 
 pub(in crate::http) const PARAMETERS: &[&str] = &["version"];
 
-/// A later one is as good, and has a newer checkpoint; it holds a record, which is for those with a token.
+/// One of later is as good, and may have more signatures; it holds a record, which is for those with a token.
 const UNKEPT: &str = "private, no-cache";
 
 /// That a task's event is in the ledger: one file, to be checked by anybody who has the ledger's verifier key.
 ///
-/// A C2SP tlog-proof: the record, where it stands, the path to the tree's root, and the newest checkpoint. `vtid-ledger
-/// audit verify-proof` checks it. An event that is not sealed yet is waited for, 2 seconds at most, then it is 503
+/// A C2SP tlog-proof: the record, where it stands, the path to the tree's root, and a checkpoint: the newest, or one of the
+/// last seconds that more witnesses have signed. `vtid-ledger audit verify-proof` checks it. An event that is not sealed yet is waited for, 2 seconds at most, then it is 503
 /// `read_behind`. `Ledger-Position` is the size of the tree.
 #[utoipa::path(
     get, path = "/vtid/{vtid}/proof", operation_id = "getProof", tag = AUDIT,

@@ -48,7 +48,10 @@ fn far_behind_tiles_are_put_in_on_the_way() {
     let to = at(3 + KEEP_EVENTS);
     assert_eq!(machine.handle(Input::Read { to, due: false }), [Output::Keep { to }]);
     assert_eq!(machine.handle(Input::Kept), [read(3 + KEEP_EVENTS, 3)]);
-    assert_eq!(machine.handle(Input::Read { to: at(4 + KEEP_EVENTS), due: false }), [read(4 + KEEP_EVENTS, 3)]);
+    assert_eq!(
+        machine.handle(Input::Read { to: at(4 + KEEP_EVENTS), due: false }),
+        [read(4 + KEEP_EVENTS, 3)]
+    );
 }
 
 #[test]

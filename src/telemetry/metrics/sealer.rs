@@ -21,8 +21,7 @@ impl SealerMetrics {
         let walked = "How far the present walk over all that was sealed has come, which finds what was changed since; it \
                       begins again and again";
         registry.register("sealer_walked_position", walked, self.walked.clone());
-        let tampered =
-            "1 while this process finds that the past is not the one that was sealed, and seals nothing, else 0";
+        let tampered = "1 while this process finds that the past is not the one that was sealed, and seals nothing, else 0";
         registry.register("tampered", tampered, self.tampered.clone());
     }
 

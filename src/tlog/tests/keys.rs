@@ -89,6 +89,9 @@ fn a_checkpoint_counts_with_a_key_of_its_log_alone() {
         open(&elsewhere.note, &[&own]).unwrap_err(),
         CheckpointError::OtherOrigin("elsewhere".to_owned())
     );
+    // Nor does it count beside a key of that log, which has not signed.
+    let theirs = secret("elsewhere", KeyKind::Log);
+    assert!(matches!(open(&elsewhere.note, &[&theirs, &own]), Err(CheckpointError::OtherOrigin(_))));
     // A witness's signature alone is not the log's.
     let mut note = Note::new(signed.text().as_bytes(), &[]).unwrap();
     note.add_sigs(&[&witness.at(1_700_000_000)]).unwrap();
@@ -98,7 +101,7 @@ fn a_checkpoint_counts_with_a_key_of_its_log_alone() {
     let both = signed.with_signatures(line).unwrap();
     assert_eq!(both.signed_by(&[own.public(), stranger.public(), witness.public()]).unwrap(), [0, 2]);
     assert_eq!(both.with_signatures(line).unwrap(), both);
-    assert_eq!(signed.with_signatures("— w nonsense\n"), Err(CheckpointError::Form));
+    assert_eq!(signed.with_signatures("— w ???\n"), Err(CheckpointError::Form));
 }
 
 #[test]

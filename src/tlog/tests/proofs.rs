@@ -1,5 +1,8 @@
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::key::{KeyKind, PublicKey, SecretKey};
 use crate::tlog::proof::{Proof, ProofFault};
@@ -42,6 +45,29 @@ fn a_proof_is_one_file_that_comes_back() {
     without.check(std::slice::from_ref(&key), Some(RECORD)).unwrap();
     assert_eq!(proof.check(&[key], Some("first")), Err(ProofFault::NotIncluded(1)));
     assert!(matches!(proof.check(&[], None), Err(ProofFault::Checkpoint(_))));
+}
+
+/// Two kilobytes beside the record, witnesses' signatures included, among a million events.
+#[test]
+fn a_proof_is_small() {
+    const SIZE: u64 = 1_000_000;
+    let key = SecretKey::generate("ledger.example.org/tasks".parse().unwrap(), KeyKind::Log).unwrap();
+    let signed = Checkpoint::sign(key.public().name(), SIZE, Hash([7; 32]), &[key.clone()]).unwrap();
+    let witness = format!("— witness.example.org/one {}\n", STANDARD.encode([0; 4 + 8 + 64]));
+    let witnesses = [witness.clone(), witness.replace("one", "two"), witness.replace("one", "three")];
+    let checkpoint = signed.with_signatures(&witnesses.concat()).unwrap();
+    let mut longest = 0;
+    for index in [0, 1, 65_535, 499_999, SIZE - 65, SIZE - 1] {
+        let ask = Ask::Inclusion { size: SIZE, index };
+        // How long a path is does not depend on what is in it.
+        let tiles = ask.needs().unwrap().into_iter().map(|key| (key, vec![0; 256 * 32])).collect();
+        let path = ask.answer(&tiles).unwrap();
+        longest = path.len().max(longest);
+        let proof = Proof { record: None, index, path, checkpoint: checkpoint.clone() };
+        let bytes = proof.to_string().len() + "extra \n".len();
+        assert!(bytes <= 2_048, "{bytes} bytes at {index}");
+    }
+    assert_eq!(longest, 20);
 }
 
 /// Any one byte.

@@ -1,0 +1,34 @@
+use super::{log_key, witness_key};
+use crate::witness::settings::{MalformedWitness, WitnessAddress, parse_list};
+
+#[test]
+fn a_witness_is_an_address_and_a_key() {
+    let key = witness_key().public().clone();
+    for (prefix, url) in [
+        ("https://witness.example.org", "https://witness.example.org/add-checkpoint"),
+        ("https://witness.example.org/", "https://witness.example.org/add-checkpoint"),
+        ("http://127.0.0.1:8090/a=b/c", "http://127.0.0.1:8090/a=b/c/add-checkpoint"),
+        ("https://user:pass@w.example/x", "https://user:pass@w.example/x/add-checkpoint"),
+    ] {
+        let address: WitnessAddress = format!("{prefix}={key}").parse().unwrap();
+        assert_eq!((address.url.as_str(), &address.key), (url, &key));
+        assert!(!format!("{address:?}").contains("pass"));
+    }
+    let two = format!(" http://a={key} ,, http://b={key},");
+    assert_eq!(parse_list(&two).unwrap().len(), 2);
+    assert_eq!(parse_list(" , ").unwrap(), []);
+}
+
+#[test]
+fn what_is_none_is_told() {
+    let (key, log) = (witness_key().public().clone(), log_key("log").public().clone());
+    let form = |text: String| assert_eq!(parse_list(&text), Err(MalformedWitness::Form(text.clone())));
+    form("https://witness.example.org".to_owned());
+    form(key.to_string());
+    form(format!("https://witness.example.org {key}"));
+    form(format!("https://witness.example.org={key}x"));
+    form(format!("witness.example.org={key}"));
+    form(format!("ftp://witness.example.org={key}"));
+    form(format!("https://witness.example.org?x=1={key}"));
+    assert_eq!(parse_list(&format!("http://w={log}")), Err(MalformedWitness::Kind(log)));
+}
