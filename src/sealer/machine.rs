@@ -40,7 +40,7 @@ pub enum Input {
         /// No checkpoint may be smaller: somebody outside has seen one of this size, which fits.
         floor: Position,
     },
-    /// [`Output::Check`], [`Output::Keep`]: it is not.
+    /// [`Output::Check`], [`Output::Read`], [`Output::Keep`]: it is not.
     Misfit(Finding),
     /// [`Output::Check`]: another process is the one that seals; where it is.
     Followed(Position),
@@ -201,7 +201,7 @@ impl Machine {
                 self.phase = Phase::Watching;
                 vec![Output::Watch]
             }
-            (Phase::Checking | Phase::Keeping { .. }, Input::Misfit(finding)) => {
+            (Phase::Checking | Phase::Reading { .. } | Phase::Keeping { .. }, Input::Misfit(finding)) => {
                 self.status.state = SealerState::Tampered(finding.clone());
                 self.phase = Phase::Reporting;
                 vec![Output::Forget, Output::Report(finding)]

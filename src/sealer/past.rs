@@ -51,8 +51,8 @@ pub(super) enum Past {
         sealed: Cursor,
         /// The tree up to there.
         tree: Tree,
-        /// The largest size that anybody outside has seen.
-        floor: Position,
+        /// What is outside of larger trees, which fit too: nothing smaller may be sealed.
+        ahead: Vec<Outside>,
     },
     /// It is not.
     Misfit(Finding),
@@ -101,14 +101,22 @@ pub(super) async fn look(
         return Ok(Past::Misfit(finding));
     }
     let sealed = newest.map_or(Cursor::Start, |newest| newest.last);
-    let mut floor = sealed.position();
     for one in outside {
         if let Some(finding) = beside(connection, keys, &tree, one).await? {
             return Ok(Past::Misfit(finding));
         }
-        floor = floor.max(Position::new(one.size));
     }
-    Ok(Past::Fits { sealed, tree, floor })
+    let ahead = outside.iter().filter(|one| one.size > tree.size()).cloned().collect();
+    Ok(Past::Fits { sealed, tree, ahead })
+}
+
+impl Outside {
+    /// What there is to say where its events are not the ledger's any more.
+    pub(super) fn others(&self) -> Finding {
+        let Self { whose, size, .. } = self;
+        let what = format!("{whose} has a checkpoint of {size} events, and those events are others now");
+        Finding { first: Position::new(1), last: Position::new(*size), what }
+    }
 }
 
 async fn limited<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
@@ -238,8 +246,7 @@ async fn beside(
     if then.is_some_and(|tree| tree.root() == root) {
         return Ok(None);
     }
-    let what = format!("{whose} has a checkpoint of {size} events, and those events are others now");
-    Ok(Some(Finding { first: Position::new(1), last: size, what }))
+    Ok(Some(one.others()))
 }
 
 /// The tree of `size`, from a smaller one and the log; none where a record is missing.

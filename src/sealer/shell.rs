@@ -63,6 +63,8 @@ pub(super) struct Shell<'a> {
     tree: Tree,
     /// Full tiles that are not on record yet.
     unkept: Vec<FullTile>,
+    /// What is outside of trees that this one is to become.
+    ahead: Vec<Outside>,
     /// Before this, no checkpoint is signed.
     due_at: Instant,
     /// There may be more to read at once.
@@ -83,6 +85,7 @@ impl<'a> Shell<'a> {
             follower: parts.log.follow(Cursor::Start),
             tree: Tree::new(),
             unkept: Vec::new(),
+            ahead: Vec::new(),
             due_at: Instant::now(),
             more: true,
             losses: Losses::default(),
@@ -189,16 +192,17 @@ impl<'a> Shell<'a> {
                 self.shared.compared.send_replace(false);
                 Input::Misfit(finding)
             }
-            Past::Fits { sealed, tree, floor } => {
+            Past::Fits { sealed, tree, ahead } => {
+                let floor = ahead.iter().map(|one| one.size).max().unwrap_or(tree.size());
                 for key in self.parts.keys.public() {
                     limited(table::keep_key(&mut connection, origin, &key)).await?;
                 }
                 self.session = Some((connection, timeline));
                 self.losses = losses;
-                self.tree = tree;
+                (self.tree, self.ahead) = (tree, ahead);
                 self.due_at = Instant::now() + SEAL_EVERY;
                 self.shared.compared.send_replace(true);
-                Input::Fits { sealed, floor }
+                Input::Fits { sealed, floor: Position::new(floor) }
             }
         })
     }
@@ -265,12 +269,23 @@ impl<'a> Shell<'a> {
         self.more = batch.len() == BATCH_EVENTS as usize;
         for entry in &batch {
             self.unkept.extend(self.tree.push(leaf(&entry.recorded.body)));
+            if let Some(finding) = self.passes() {
+                return Input::Misfit(finding);
+            }
         }
         let due = Instant::now() >= self.due_at;
         match batch.last() {
             Some(last) => Input::Read { to: Cursor::at(&last.recorded.event), due },
             None => Input::Idle { due },
         }
+    }
+
+    /// What is outside of the tree that this one has just become, if that is another one: records may have been changed since
+    /// the past was looked at.
+    fn passes(&self) -> Option<Finding> {
+        let here = self.ahead.iter().filter(|one| one.size == self.tree.size());
+        let mut wrong = here.filter(|one| one.root.is_some_and(|root| root != self.tree.root()));
+        wrong.next().map(Outside::others)
     }
 
     /// Does `work` on the session on which the past was looked at, and on no other.

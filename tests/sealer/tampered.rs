@@ -45,7 +45,7 @@ async fn is_found_at_the_start(choose: impl Fn(u64) -> u64) {
     let position = choose(stage.all_sealed().await);
     drop(service);
     let sealed = stage.sealed().await;
-    stage.change(position, "DEPLOY", "DEPLOX").await;
+    stage.change(position).await;
     let service = stage.serve().await;
     writes_stop(&service).await;
     degraded(&service, "sealer: the past is not the one that was sealed").await;
@@ -61,7 +61,7 @@ async fn is_found_at_the_start(choose: impl Fn(u64) -> u64) {
     writes_stop(&service).await;
     finding(&stage).await;
     assert_eq!(stage.sealed().await, sealed, "nothing is signed");
-    stage.change(position, "DEPLOX", "DEPLOY").await;
+    stage.change(position).await;
     writes_go_on(&service).await;
     is_well(&service).await;
     stage.all_sealed().await;
@@ -86,7 +86,7 @@ async fn a_record_that_was_changed_long_ago_is_found_in_the_background() {
     write(&service, 1_600).await;
     stage.all_sealed().await;
     drop(service);
-    stage.change(5, "DEPLOY", "DEPLOX").await;
+    stage.change(5).await;
     let service = stage.serve().await;
     writes_stop(&service).await;
     let found = finding(&stage).await;
@@ -94,7 +94,7 @@ async fn a_record_that_was_changed_long_ago_is_found_in_the_background() {
     assert_eq!(found["what"], "the record is another one");
     degraded(&service, "at position 5: the record is another one").await;
     assert_eq!(sealer(&service).await["leads"], true);
-    stage.change(5, "DEPLOX", "DEPLOY").await;
+    stage.change(5).await;
     writes_go_on(&service).await;
     is_well(&service).await;
     stage.all_sealed().await;
@@ -173,7 +173,7 @@ async fn a_rewritten_log_is_told_by_the_stream_alone() {
     let size = stage.all_sealed().await;
     stage.assert_published().await;
     drop(service);
-    stage.change(2, "DEPLOY", "DEPLOX").await;
+    stage.change(2).await;
     for table in ["cosignature", "checkpoint", "tile", "audit_key"] {
         let trigger = format!("{table}_is_immutable");
         stage.as_superuser(table, &trigger, &format!("delete from ledger.{table}")).await;
@@ -214,7 +214,7 @@ async fn writes_go_on_where_that_is_wanted() {
     stage.all_sealed().await;
     drop(service);
     let sealed = stage.sealed().await;
-    stage.change(3, "DEPLOY", "DEPLOX").await;
+    stage.change(3).await;
     let service = stage.serve().await;
     writes_stop(&service).await;
     drop(service);

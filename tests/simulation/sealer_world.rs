@@ -102,6 +102,8 @@ struct Sealer {
     machine: Machine,
     asked: Output,
     tree: Vec<u8>,
+    /// What was outside when the past was looked at.
+    outside: Vec<u8>,
     /// The connection on which the past was looked at is there.
     session: bool,
 }
@@ -188,8 +190,13 @@ fn misfit() -> Input {
 
 impl Sealer {
     fn new() -> Self {
-        let mut sealer =
-            Self { machine: Machine::default(), asked: Output::Forget, tree: Vec::new(), session: false };
+        let mut sealer = Self {
+            machine: Machine::default(),
+            asked: Output::Forget,
+            tree: Vec::new(),
+            outside: Vec::new(),
+            session: false,
+        };
         sealer.tell(Input::Recheck);
         sealer
     }
@@ -213,7 +220,7 @@ impl Walk {
     pub(super) fn new(sealers: usize, appends: u8, faults: &[Fault], tally: &Tally<Fault>) -> Self {
         Self {
             database: Database::default(),
-            earlier: Vec::new(),
+            earlier: if faults.contains(&Fault::Failover) { vec![Database::default()] } else { Vec::new() },
             lost: Vec::new(),
             stream: Vec::new(),
             sealers: (0..sealers).map(|_| Sealer::new()).collect(),
@@ -305,6 +312,7 @@ impl Walk {
         let floor = self.stream.last().map_or(0, Vec::len).max(size);
         let floor = if self.is(Flaw::NoFloor) { 0 } else { floor };
         self.sealers[sealer].tree = bytes(&self.database.log[..size]);
+        self.sealers[sealer].outside = self.stream.last().cloned().unwrap_or_default();
         self.sealers[sealer].session = true;
         let sealed = cursor(&self.database.log, size);
         Ok(Input::Fits { sealed, floor: Position::new(floor as u64) })
@@ -319,7 +327,11 @@ impl Walk {
         if next.is_empty() {
             return Input::Idle { due };
         }
-        self.sealers[sealer].tree.extend(bytes(next));
+        let Sealer { tree, outside, .. } = &mut self.sealers[sealer];
+        tree.extend(bytes(next));
+        if !agree(tree, outside) && self.flaw != Some(Flaw::NoOutside) {
+            return misfit();
+        }
         Input::Read { to: cursor(log, length(after) + next.len()), due }
     }
 
