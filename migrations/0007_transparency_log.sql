@@ -66,24 +66,28 @@ alter table ledger.tile enable always trigger tile_is_immutable;
 alter table ledger.checkpoint enable always trigger checkpoint_is_immutable;
 alter table ledger.cosignature enable always trigger cosignature_is_immutable;
 
--- Keeps full tiles, which may be there already: whoever makes them from the same records makes the same. Tells whether all
--- of them are there as they were given; if not, the records are not those that were sealed.
+-- Keeps full tiles, which may be there already: whoever makes them from the same records makes the same. Says what
+-- happened: kept, or what stands against it: log, where the log does not hold the last event that is in them (they may be
+-- of events that a failover lost, and would never go away again); different, where one is there with other hashes: the
+-- records are not those that it was made of.
 create function ledger.keep_tiles(
-    tree_origin text, levels smallint[], numbers bigint[], roots bytea[], tiles bytea[]
-) returns boolean language plpgsql volatile as $$
-declare
-    different bigint;
+    tree_origin text, last_position bigint, last_event_id uuid,
+    levels smallint[], numbers bigint[], roots bytea[], tiles bytea[]
+) returns text language plpgsql volatile as $$
 begin
+    perform from ledger.event e where e.position = last_position and e.event_id = last_event_id;
+    if not found then
+        return 'log';
+    end if;
     insert into ledger.tile (origin, level, number, root, hashes)
         select tree_origin, new.level, new.number, new.root, new.hashes
         from unnest(levels, numbers, roots, tiles) as new (level, number, root, hashes)
         order by new.level, new.number
         on conflict (origin, level, number) do nothing;
-    select count(*) into different
-        from unnest(levels, numbers, roots, tiles) as new (level, number, root, hashes)
+    perform from unnest(levels, numbers, roots, tiles) as new (level, number, root, hashes)
         left join ledger.tile t on t.origin = tree_origin and t.level = new.level and t.number = new.number
         where t.root is distinct from new.root or t.hashes is distinct from new.hashes;
-    return different = 0;
+    return case when found then 'different' else 'kept' end;
 end $$;
 
 -- Puts a checkpoint on record, if the newest one is still the one it follows and the log's event at its size is the one
@@ -108,6 +112,13 @@ begin
         values (tree_origin, new_size, previous_size, new_event_id, new_root, new_note, new_time);
     return 'sealed';
 end $$;
+
+-- A second row in ledger.hold is the sealer's: the records are not those that were sealed. It stands and goes apart from
+-- the first, which says that history was lost: neither is lifted with the other, and each stops all appends. (A program that
+-- knows one row alone sees either, and lifts both; the sealer sets its own again.)
+alter table ledger.hold drop constraint hold_only_row_check;
+comment on column ledger.hold.only_row is
+    'true: the ledger lost history; false: the sealer found that the past is not the one that was sealed';
 
 -- Whoever may read the log may read what proves it; the service's writing part seals. Not what a platform's default
 -- privileges have given away.

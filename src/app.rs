@@ -1,6 +1,7 @@
 //! The parts put together: one process of the ledger.
 
 mod ground;
+mod sealing;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -42,6 +43,7 @@ use crate::writer::handle::WriterHandle;
 use crate::writer::machine::WriterLimits;
 use crate::writer::shell::{self as writer, Compare, WriterOptions};
 use ground::Ground;
+use sealing::Sealing;
 
 /// How long writes wait for stream and ledger to be compared, whenever the writer's connection is a new one.
 const COMPARE_PATIENCE: Duration = Duration::from_secs(2);
@@ -62,10 +64,10 @@ pub struct AppOptions {
     pub nats: NatsArgs,
     /// The stream.
     pub stream: StreamArgs,
+    /// What seals the log; none: nothing does.
+    pub audit: Option<AuditSettings>,
     /// Where to serve HTTP; port 0 takes any.
     pub listen: SocketAddr,
-    /// The keys that seal, if the ledger does.
-    pub audit: Option<AuditSettings>,
     /// Who may call.
     pub auth: AuthSettings,
     /// Everything else.
@@ -84,6 +86,9 @@ pub enum StartError {
     /// Keys can't ever be fetched so.
     #[error("keys can't be fetched: {0}")]
     Keys(#[from] reqwest::Error),
+    /// Witnesses can't ever be asked so.
+    #[error("witnesses can't be asked: {0}")]
+    Witnesses(reqwest::Error),
     /// Where traces go.
     #[error(transparent)]
     Traces(#[from] TraceError),
@@ -129,10 +134,18 @@ impl App {
         let (metrics, traces) = (Arc::new(Metrics::default()), Traces::from_environment()?);
         let [stop_http, stop_writer, stop_followers] = std::array::from_fn(|_| CancellationToken::new());
         let leases = Leases::new(process, &database);
-        let [(keep_projecting, projects), (keep_relaying, relays)] = Role::ALL.map(|role| leases.role(role));
+        let [(keep_projecting, projects), (keep_relaying, relays)] =
+            [Role::Projector, Role::Relay].map(|role| leases.role(role));
         let relay_options = relay_options(stream, relays.clone(), &metrics, &traces);
-        let relay = relay::spawn(log.clone(), ground.nats, relay_options, stop_followers.clone());
-        let writer_options = writer_options(&tuning, database.clone(), relay.comparer(), &metrics);
+        let relay = relay::spawn(log.clone(), ground.nats.clone(), relay_options, stop_followers.clone());
+        let shown = audit.as_ref().map(|audit| audit_reader(audit, &database));
+        let start = |audit| {
+            let reach = (&log, &ground.nats, &database);
+            Sealing::start(audit, reach, &leases, clock.clone(), &metrics, stop_followers.clone())
+        };
+        let sealing = audit.map(start).transpose().map_err(StartError::Witnesses)?;
+        let doubts = sealing.as_ref().map(|sealing| sealing.doubts.clone());
+        let writer_options = writer_options(&tuning, database.clone(), relay.comparer(), doubts, &metrics);
         let (projector, projected) = Projector::new(log.clone(), &database);
         let projector = projector.by_lease(projects.clone());
         let (handle, writer_status, writer) =
@@ -150,6 +163,7 @@ impl App {
             unreadable: memory.as_ref().map(TaskMemory::unreadable),
             elsewhere: elsewhere.as_ref().map(ReadServers::trouble),
             leases: [projects, relays],
+            sealer: sealing.as_ref().map(Sealing::watched),
         };
         let [reader, past] = readers(&database, &tuning, &projector, &projected, &handle);
         let (told, readiness) = watch::channel(Readiness::starting());
@@ -166,11 +180,12 @@ impl App {
         followers.extend(hearing(&log, &database, &leases, &stop_followers));
         followers.extend(memory.clone().map(|memory| tokio::spawn(memory.follow(stop_followers.clone()))));
         followers.extend(keeping_keys.into_iter().chain(scraping.into_iter().flatten()));
+        followers.extend(sealing.into_iter().flat_map(Sealing::tasks));
         let api = Api {
             writer: handle,
             reader: reader.with_memory(memory).with_elsewhere(elsewhere),
             history: History::new(past, log.heard()),
-            audit: audit.map(|audit| audit_reader(&audit, &database)),
+            audit: shown,
             clock,
             readiness: readiness.clone(),
             auth: Arc::new(auth),
@@ -273,10 +288,15 @@ fn writer_options(
     tuning: &TuningArgs,
     database: Servers,
     comparer: Comparer,
+    doubts: Option<watch::Sender<u64>>,
     metrics: &Metrics,
 ) -> WriterOptions {
-    // A restored database may lack what the stream has already. Whoever relays, each process looks for itself.
+    // A restored database may lack what the stream has already. Whoever relays, each process looks for itself. It may have
+    // another past than was sealed, too; writes do not wait for that.
     let compare: Compare = Arc::new(move || {
+        if let Some(doubts) = &doubts {
+            doubts.send_modify(|count| *count = count.wrapping_add(1));
+        }
         let comparer = comparer.clone();
         Box::pin(async move { comparer.compare(COMPARE_PATIENCE).await })
     });

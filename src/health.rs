@@ -9,12 +9,13 @@ use crate::auth::jwks;
 use crate::clock::Clock;
 use crate::domain::position::Position;
 use crate::http::ready::{FollowerProgress, Obstacle, Readiness};
-use crate::leases::{Held, LeaseStatus, ProcessId};
+use crate::leases::{Held, LeaseStatus, ProcessId, Role};
 use crate::log::pool::Pool;
 use crate::log::probe::{Probe, probe};
 use crate::oasis::relay::RelayStatus;
 use crate::projections::memory::Unreadable;
 use crate::projections::status::{ProjectorState, ProjectorStatus};
+use crate::sealer::status::SealerStatus;
 use crate::writer::shell::WriterStatus;
 
 /// How often.
@@ -44,6 +45,26 @@ pub struct Watched {
     pub elsewhere: Option<watch::Receiver<Option<String>>>,
     /// The projector's lease and the relay's.
     pub leases: [Held; 2],
+    /// The sealer, where there is a key to seal with.
+    pub sealer: Option<WatchedSealer>,
+}
+
+/// The sealer, to be looked at.
+pub struct WatchedSealer {
+    /// How it stands.
+    pub status: watch::Receiver<SealerStatus>,
+    /// Why its checkpoints are not published.
+    pub publishing: watch::Receiver<Option<String>>,
+    /// Its lease.
+    pub lease: Held,
+}
+
+/// A follower as it tells of itself.
+struct Told {
+    name: &'static str,
+    position: Position,
+    error: Option<String>,
+    lease: Held,
 }
 
 /// Keeps `readiness` current until cancelled; then it says that the process shuts down.
@@ -65,7 +86,8 @@ pub async fn watch_over(watched: Watched, readiness: watch::Sender<Readiness>, s
 impl Watched {
     async fn look(&self) -> Readiness {
         let (projector, relay) = (self.projector.borrow().clone(), self.relay.borrow().clone());
-        let positions = [projector.position, relay.position];
+        let told = self.told(&projector, &relay);
+        let positions: Vec<Position> = told.iter().map(|follower| follower.position).collect();
         let probed = tokio::time::timeout(PROBE_TIMEOUT, probe(&self.pool, &positions)).await;
         let probe = match probed {
             Ok(Ok(probe)) => Some(probe),
@@ -82,43 +104,54 @@ impl Watched {
         let unreadable = self.unreadable.as_ref().and_then(|told| told.borrow().clone());
         let obstacle = obstacle(started, probe.as_ref(), &projector, &relay, unreadable);
         let head = probe.as_ref().map_or(Position::ZERO, |probe| probe.head);
-        let leases = self.leases.each_ref().map(|lease| (lease.is_held(), lease.status()));
-        let lease_trouble = |n: usize| {
-            let (is_held, status): &(bool, LeaseStatus) = &leases[n];
-            let trouble = status.trouble.as_ref().filter(|_| !is_held);
-            trouble.map(|trouble| format!("the lease can't be asked for: {trouble}"))
-        };
-        let errors = [
-            projector.state.trouble().or_else(|| lease_trouble(0)),
-            relay.degraded().or_else(|| lease_trouble(1)),
-        ];
-        let names = ["projector", "relay"];
-        let followers = (0..names.len()).map(|n| {
-            let follower = self.follower(names[n], positions[n], errors[n].clone(), n, probe.as_ref());
-            let (leads, LeaseStatus { standing, .. }) = leases[n].clone();
-            FollowerProgress { leads, holder: standing.map(|standing| standing.holder), ..follower }
-        });
-        let followers = followers.collect();
+        let followers = told.into_iter().enumerate();
+        let followers = followers.map(|(index, told)| self.follower(told, index, probe.as_ref()));
+        let followers: Vec<FollowerProgress> = followers.collect();
         let hold = probe.and_then(|probe| probe.hold);
         let is_held = hold.is_some();
         let hold = hold.map(|hold| format!("ledger_behind: {}; writes are on hold", hold.reason));
-        let told = |(name, error): (&str, Option<String>)| error.map(|error| format!("{name}: {error}"));
-        let degraded = names.into_iter().zip(errors).filter_map(told).chain(hold);
+        let told = |follower: &FollowerProgress| {
+            follower.error.as_ref().map(|error| format!("{}: {error}", follower.name))
+        };
+        let degraded = followers.iter().filter_map(told).chain(hold);
         let elsewhere = self.elsewhere.as_ref().and_then(|told| told.borrow().clone());
         let elsewhere = elsewhere.map(|why| format!("standby: {why}; reads go to the primary"));
-        let degraded = degraded.chain(elsewhere);
+        let publishing = self.sealer.as_ref().and_then(|sealer| sealer.publishing.borrow().clone());
+        let degraded = degraded.chain(publishing).chain(elsewhere);
         let degraded = degraded.chain(self.keys.as_ref().and_then(jwks::Watch::trouble)).collect();
         Readiness { process: Some(self.process), obstacle, head, held: is_held, followers, degraded }
     }
 
-    fn follower(
-        &self,
-        name: &str,
-        position: Position,
-        error: Option<String>,
-        index: usize,
-        probe: Option<&Probe>,
-    ) -> FollowerProgress {
+    /// Each follower that this process runs.
+    fn told(&self, projector: &ProjectorStatus, relay: &RelayStatus) -> Vec<Told> {
+        let [projects, relays] = self.leases.clone();
+        let mut told = vec![
+            Told {
+                name: Role::Projector.name(),
+                position: projector.position,
+                error: projector.state.trouble(),
+                lease: projects,
+            },
+            Told {
+                name: Role::Relay.name(),
+                position: relay.position,
+                error: relay.degraded(),
+                lease: relays,
+            },
+        ];
+        told.extend(self.sealer.as_ref().map(|sealer| {
+            let status = sealer.status.borrow().clone();
+            let (position, error) = (status.position, status.state.trouble());
+            Told { name: Role::Sealer.name(), position, error, lease: sealer.lease.clone() }
+        }));
+        told
+    }
+
+    fn follower(&self, told: Told, index: usize, probe: Option<&Probe>) -> FollowerProgress {
+        let Told { name, position, error, lease } = told;
+        let (leads, LeaseStatus { standing, trouble, .. }) = (lease.is_held(), lease.status());
+        let lease_trouble = trouble.filter(|_| !leads);
+        let lease_trouble = lease_trouble.map(|trouble| format!("the lease can't be asked for: {trouble}"));
         let head = probe.map_or(position, |probe| probe.head);
         let waiting_since = probe.and_then(|probe| probe.next_recorded_at.get(index).copied().flatten());
         let now = self.clock.now();
@@ -128,9 +161,9 @@ impl Watched {
             position,
             lag_events: head.get().saturating_sub(position.get()),
             lag: Duration::from_millis(u64::try_from(lag_ms).unwrap_or(0)),
-            error,
-            leads: false,
-            holder: None,
+            error: error.or(lease_trouble),
+            leads,
+            holder: standing.map(|standing| standing.holder),
         }
     }
 }

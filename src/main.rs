@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use vtid_ledger::clock::Clock;
-use vtid_ledger::commands::{audit, dev, migrate, oasis, openapi, projection, run, serve, token, witness};
+use vtid_ledger::commands::{
+    audit, dev, keygen, migrate, oasis, openapi, projection, run, serve, token, witness,
+};
 use vtid_ledger::dev::{GuardArgs, guard_main};
 
 /// A fifth of the service's time went to the system's allocator.
@@ -25,6 +27,7 @@ enum Command {
     Serve(serve::ServeArgs),
     Migrate(migrate::MigrateArgs),
     Token(token::TokenArgs),
+    Keygen(keygen::KeygenArgs),
     Projection(projection::ProjectionCommand),
     #[command(name = "openapi")]
     OpenApi(openapi::OpenApiArgs),
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => run(serve::run(args)),
         Command::Migrate(args) => run(migrate::run(args)),
         Command::Token(args) => run(async { token::run(args, &Clock::system()) }),
+        Command::Keygen(args) => run(std::future::ready(keygen::run(args))),
         Command::Projection(command) => run(projection::run(command)),
         Command::OpenApi(args) => run(std::future::ready(openapi::run(&args))),
         Command::Oasis(command) => run(oasis::run(command)),

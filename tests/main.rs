@@ -43,6 +43,7 @@ mod retries;
 mod roles;
 mod rolling;
 mod schemathesis;
+mod sealer;
 mod simulation;
 mod snapshot_held;
 mod stream_lost;

@@ -5,19 +5,25 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::keygen::{KeygenFailure, write_new};
 use crate::app::{App, AppOptions, StartError};
 use crate::auth::settings::{AuthArgs, AuthSettingError, AuthSettings};
 use crate::clock::Clock;
 use crate::config::{LogArgs, TuningArgs};
 use crate::database::{self, DatabaseError};
 use crate::dev::{DevError, DevServers};
+use crate::log::connect::pool;
+use crate::log::schema::ledger_id;
 use crate::oasis::connect::NatsArgs;
 use crate::oasis::stream::StreamArgs;
-use crate::sealer::settings::{AuditArgs, AuditSettingError};
+use crate::sealer::settings::{AuditArgs, AuditSettingError, AuditSettings};
 use crate::telemetry::{self, LogFormat, TelemetryError};
+use crate::tlog::key::{KeyKind, MalformedName, SecretKey};
 
 /// The database in the private cluster.
 const DATABASE: &str = "vtid_ledger";
+/// The file of the key that signs checkpoints, in the folder of the data.
+const AUDIT_KEY: &str = "audit.key";
 
 /// Run the ledger with a private PostgreSQL and NATS; no token is needed, unless a secret or keys are given
 #[derive(Debug, Args)]
@@ -31,9 +37,9 @@ pub struct DevArgs {
     #[command(flatten)]
     stream: StreamArgs,
     #[command(flatten)]
-    auth: AuthArgs,
-    #[command(flatten)]
     audit: AuditArgs,
+    #[command(flatten)]
+    auth: AuthArgs,
     #[command(flatten)]
     tuning: TuningArgs,
     #[command(flatten)]
@@ -49,12 +55,15 @@ pub enum DevFailure {
     /// Who may call.
     #[error(transparent)]
     Auth(#[from] AuthSettingError),
-    /// The keys that seal.
-    #[error(transparent)]
-    Audit(#[from] AuditSettingError),
     /// The log's settings.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
+    /// What seals the log.
+    #[error(transparent)]
+    Audit(#[from] AuditSettingError),
+    /// Its key can't be made.
+    #[error(transparent)]
+    Key(#[from] KeygenFailure),
     /// The database's schema.
     #[error(transparent)]
     Database(#[from] DatabaseError),
@@ -89,11 +98,13 @@ async fn run_on(servers: &DevServers, args: DevArgs, auth: AuthSettings) -> Resu
     servers.postgres.create_database_if_missing(DATABASE).await?;
     database::migrate(&servers.postgres.url(DATABASE)).await?;
     let login = servers.postgres.service_login().await?;
+    let audit = audit(&args, servers).await?;
+    let verifiers = audit.keys.public();
     let settings = AppOptions {
         database_url: servers.postgres.service_url(&login, DATABASE),
         nats: NatsArgs::plain(&servers.nats.url()),
-        audit: args.audit.settings(&args.stream)?,
         stream: args.stream,
+        audit: Some(audit),
         listen: args.listen,
         auth,
         tuning: args.tuning,
@@ -104,6 +115,31 @@ async fn run_on(servers: &DevServers, args: DevArgs, auth: AuthSettings) -> Resu
     println!("HTTP        {}", endpoints.http);
     println!("PostgreSQL  {}", endpoints.postgres);
     println!("NATS        {}", endpoints.nats);
+    for verifier in verifiers {
+        println!("Audit key   {verifier}");
+    }
     println!("Ctrl-C stops all three; the data in {} stays.", servers.data().display());
     super::run_until_told(app).await
+}
+
+/// What seals the log: the keys that are given, else one that is made once and kept with the data.
+async fn audit(args: &DevArgs, servers: &DevServers) -> Result<AuditSettings, DevFailure> {
+    if let Some(given) = args.audit.settings(&args.stream)? {
+        return Ok(given);
+    }
+    let path = servers.data().join(AUDIT_KEY);
+    if !path.exists() {
+        let owner = database::options(&servers.postgres.url(DATABASE), "vtid-ledger dev")?;
+        let ledger = ledger_id(&pool(owner, 1)).await.map_err(DatabaseError::from)?;
+        let name = format!("localhost/{}", ledger.0);
+        let name = name.parse().map_err(|error: MalformedName| std::io::Error::other(error.to_string()))?;
+        let key = SecretKey::generate(name, KeyKind::Log).map_err(KeygenFailure::from)?;
+        write_new(&path, &key)?;
+    }
+    let kept = AuditArgs { audit_key: None, audit_key_file: Some(path), ..args.audit.clone() };
+    match kept.settings(&args.stream)? {
+        Some(kept) => Ok(kept),
+        // Not reached: a file is given.
+        None => Err(std::io::Error::other("no audit key").into()),
+    }
 }

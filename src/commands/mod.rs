@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod dev;
+pub mod keygen;
 pub mod migrate;
 pub mod oasis;
 pub mod openapi;

@@ -21,11 +21,11 @@ pub struct ServeArgs {
     #[command(flatten)]
     stream: StreamArgs,
     #[command(flatten)]
+    audit: AuditArgs,
+    #[command(flatten)]
     listen: ListenArgs,
     #[command(flatten)]
     auth: AuthArgs,
-    #[command(flatten)]
-    audit: AuditArgs,
     #[command(flatten)]
     tuning: TuningArgs,
     #[command(flatten)]
@@ -38,7 +38,7 @@ pub enum ServeError {
     /// A setting.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The keys that seal.
+    /// What seals the log.
     #[error(transparent)]
     Audit(#[from] AuditSettingError),
     /// The log's settings.
@@ -64,11 +64,13 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     let auth = args.auth.settings().map_err(ConfigError::from)?;
     let open = auth == AuthSettings::Open;
     let keys_in_the_clear = auth.keys_in_the_clear();
+    let audit = args.audit.settings(&args.stream)?;
+    let sealed = audit.is_some();
     let settings = AppOptions {
         database_url: args.database.url()?.to_owned(),
         nats: args.nats,
-        audit: args.audit.settings(&args.stream)?,
         stream: args.stream,
+        audit,
         listen: args.listen.address(),
         auth,
         tuning: args.tuning,
@@ -76,6 +78,11 @@ pub async fn run(args: ServeArgs) -> Result<(), ServeError> {
     let app = App::start(settings, Clock::system()).await?;
     if open {
         tracing::warn!("AUTH=off: no token is asked for, and every caller may do everything");
+    }
+    if !sealed {
+        tracing::info!(
+            "AUDIT_KEY is not set: this process does not seal the log (vtid-ledger keygen makes a key)"
+        );
     }
     if let Some(url) = keys_in_the_clear {
         tracing::warn!(

@@ -41,7 +41,8 @@ impl Unavailable {
             Self::ReadBehind => "the read table does not show the required position yet; try again",
             Self::NotSealed => "no signed tree has this event yet; try again",
             Self::LedgerBehind => {
-                "the ledger lost history; nothing is written until an operator has decided; reads go on"
+                "the ledger lost history, or its past is not the one that was sealed; nothing is written until that is settled; \
+                 reads go on"
             }
         }
     }

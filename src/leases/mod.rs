@@ -1,4 +1,4 @@
-//! Leases: which replica projects and which relays. They save work, and nothing else rests on them: whatever two holders
+//! Leases: which replica projects, which relays and which seals. They save work, and nothing else rests on them: whatever two holders
 //! at once would do, the compare-and-set of cursor and stream keeps right.
 //!
 //! [`machine`] decides, purely; [`shell`] runs one for each role; [`table`] is the rows in `PostgreSQL`.
@@ -27,11 +27,13 @@ pub enum Role {
     Projector,
     /// Publishes into the stream.
     Relay,
+    /// Signs checkpoints of the log.
+    Sealer,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 2] = [Self::Projector, Self::Relay];
+    pub const ALL: [Self; 3] = [Self::Projector, Self::Relay, Self::Sealer];
 
     /// Its name, in the table and for people.
     #[must_use]
@@ -39,6 +41,7 @@ impl Role {
         match self {
             Self::Projector => "projector",
             Self::Relay => "relay",
+            Self::Sealer => "sealer",
         }
     }
 }

@@ -1,6 +1,7 @@
-//! The hold: one row that stops the appends of every replica, because the ledger lost history; and the losses that
-//! operators have accepted.
+//! The hold: a row that stops the appends of every replica, because the ledger lost history; another one, apart from it,
+//! because the past is not the one that was sealed; and the losses that operators have accepted.
 
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
 use crate::domain::position::Position;
@@ -29,21 +30,63 @@ impl Hold {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Losses(pub u64);
 
-/// The hold that stands, if one does.
+/// The hold that stands, if one does, for whatever reason; of two, the one because history was lost.
 ///
 /// # Errors
 /// Whatever the driver says.
 pub async fn read_hold(connection: &mut PgConnection) -> Result<Option<Hold>, sqlx::Error> {
-    let read = sqlx::query("select reason, position, last_position from ledger.hold");
-    let row = read.fetch_optional(connection).await?;
-    row.map(|row| {
-        Ok(Hold {
-            reason: row.try_get("reason")?,
-            position: Position::from_i64(row.try_get("position")?),
-            last: Position::from_i64(row.try_get("last_position")?),
-        })
+    let read =
+        sqlx::query("select reason, position, last_position from ledger.hold order by only_row desc limit 1");
+    read.fetch_optional(connection).await?.as_ref().map(hold).transpose()
+}
+
+/// The hold that stands because history was lost.
+///
+/// # Errors
+/// Whatever the driver says.
+pub async fn read_loss_hold(connection: &mut PgConnection) -> Result<Option<Hold>, sqlx::Error> {
+    let read = sqlx::query("select reason, position, last_position from ledger.hold where only_row");
+    read.fetch_optional(connection).await?.as_ref().map(hold).transpose()
+}
+
+/// The hold that stands because the past is not the one that was sealed.
+///
+/// # Errors
+/// Whatever the driver says.
+pub async fn read_past_hold(connection: &mut PgConnection) -> Result<Option<Hold>, sqlx::Error> {
+    let read = sqlx::query("select reason, position, last_position from ledger.hold where not only_row");
+    read.fetch_optional(connection).await?.as_ref().map(hold).transpose()
+}
+
+fn hold(row: &PgRow) -> Result<Hold, sqlx::Error> {
+    Ok(Hold {
+        reason: row.try_get("reason")?,
+        position: Position::from_i64(row.try_get("position")?),
+        last: Position::from_i64(row.try_get("last_position")?),
     })
-    .transpose()
+}
+
+/// Sets the hold because the past is not the one that was sealed, in place of an earlier one of that kind; with none, lifts
+/// it. Call it under the exclusive append lock.
+///
+/// # Errors
+/// Whatever the driver says.
+pub async fn set_past_hold(connection: &mut PgConnection, hold: Option<&Hold>) -> Result<(), sqlx::Error> {
+    let Some(hold) = hold else {
+        sqlx::query("delete from ledger.hold where not only_row").execute(connection).await?;
+        return Ok(());
+    };
+    sqlx::query(
+        "insert into ledger.hold (only_row, reason, position, last_position) values (false, $1, $2, $3)
+         on conflict (only_row) do update set
+            reason = excluded.reason, position = excluded.position, last_position = excluded.last_position",
+    )
+    .bind(&hold.reason)
+    .bind(hold.position.to_i64())
+    .bind(hold.last.to_i64())
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// How many losses were accepted.
@@ -56,7 +99,7 @@ pub async fn read_losses(connection: &mut PgConnection) -> Result<Losses, sqlx::
     Ok(Losses(number.and_then(|number| u64::try_from(number).ok()).unwrap_or(0)))
 }
 
-/// Sets the hold; where one stands, widens it to the positions of both. Call it under the exclusive append lock.
+/// Sets the hold because history was lost; where one stands, widens it to the positions of both. Call it under the exclusive append lock.
 ///
 /// # Errors
 /// Whatever the driver says.
@@ -76,12 +119,12 @@ pub async fn set_hold(connection: &mut PgConnection, hold: &Hold) -> Result<(), 
     Ok(())
 }
 
-/// Removes the hold. Call it under the exclusive append lock.
+/// Removes the hold that stands because history was lost. Call it under the exclusive append lock.
 ///
 /// # Errors
 /// Whatever the driver says.
 pub async fn lift_hold(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query("delete from ledger.hold").execute(connection).await?;
+    sqlx::query("delete from ledger.hold where only_row").execute(connection).await?;
     Ok(())
 }
 

@@ -16,6 +16,7 @@ pub mod listen;
 pub mod load;
 mod lookout;
 pub mod lookup;
+pub mod losses;
 pub mod notify;
 pub mod pages;
 pub mod pool;

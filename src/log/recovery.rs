@@ -36,7 +36,7 @@ pub enum RecoveryError {
 }
 
 /// Appends `events` after `head` as they are, in the turn, whatever hold stands; then `hold` stands, if one is given, and
-/// none otherwise. Commits.
+/// none otherwise, but for the sealer's, which looks at the past again by itself. Commits.
 ///
 /// # Errors
 /// [`RecoveryError`]. After an error of the connection look whether they are in.
@@ -52,12 +52,17 @@ pub async fn put_back(
         return Err(RecoveryError::HeadMoved { expected: head.position(), found: found.position() });
     }
     turn.lift_hold().await?;
+    let sealers = turn.past_hold().await?;
+    turn.set_past_hold(None).await?;
     match turn.append(head, ANY_TIME_AHEAD, events).await? {
         AppendReply::Appended => {}
         refused => {
             turn.end().await?;
             return Err(RecoveryError::Refused(refused));
         }
+    }
+    if sealers.is_some() {
+        turn.set_past_hold(sealers.as_ref()).await?;
     }
     Ok(match hold {
         Some(hold) => turn.hold(hold).await?,
@@ -78,7 +83,7 @@ pub async fn give_up(mut turn: Turn, first: Position, last: Position) -> Result<
     turn.hold(&Hold { reason, position: first, last: last.max(first) }).await
 }
 
-/// Removes the hold. Commits.
+/// Removes the hold that stands because history was lost. Commits.
 ///
 /// # Errors
 /// Whatever the driver says.

@@ -8,7 +8,10 @@ use uuid::Uuid;
 
 use super::append::{AppendReply, append};
 use super::head::{Head, read_head};
-use super::hold::{Hold, Losses, accept_loss, lift_hold, read_hold, read_losses, set_hold};
+use super::hold::{
+    Hold, Losses, accept_loss, lift_hold, read_hold, read_loss_hold, read_losses, read_past_hold, set_hold,
+    set_past_hold,
+};
 use super::load::{Loaded, Wanted, load};
 use super::lookup::event_id_at;
 use super::read::{ReadError, read_after};
@@ -101,7 +104,8 @@ impl Turn {
         head: Option<Cursor>,
         unsettled: Option<Cursor>,
     ) -> Result<TurnView, ReadError> {
-        let (hold, losses) = self.stand().await?;
+        let hold = read_hold(&mut self.connection).await?;
+        let losses = read_losses(&mut self.connection).await?;
         let went_in = match unsettled {
             Some(last) => event_id_at(&mut self.connection, last.position()).await? == last.id(),
             None => false,
@@ -132,12 +136,12 @@ impl Turn {
         Ok(TurnView { held: hold, losses, went_in, tail })
     }
 
-    /// The hold that stands, and how many losses were accepted.
+    /// The hold that stands because history was lost, and how many losses were accepted.
     ///
     /// # Errors
     /// Whatever the driver says.
     pub async fn stand(&mut self) -> Result<(Option<Hold>, Losses), sqlx::Error> {
-        Ok((read_hold(&mut self.connection).await?, read_losses(&mut self.connection).await?))
+        Ok((read_loss_hold(&mut self.connection).await?, read_losses(&mut self.connection).await?))
     }
 
     /// Whether the log has lost `event`, which it held when operators had accepted `known` losses. False where the loss
@@ -219,7 +223,23 @@ impl Turn {
         accept_loss(&mut self.connection, first, last).await
     }
 
-    /// Removes the hold; not before [`Turn::commit`].
+    /// The hold that stands because the past is not the one that was sealed.
+    ///
+    /// # Errors
+    /// Whatever the driver says.
+    pub async fn past_hold(&mut self) -> Result<Option<Hold>, sqlx::Error> {
+        read_past_hold(&mut self.connection).await
+    }
+
+    /// Sets or lifts that one; not before [`Turn::commit`].
+    ///
+    /// # Errors
+    /// Whatever the driver says.
+    pub async fn set_past_hold(&mut self, hold: Option<&Hold>) -> Result<(), sqlx::Error> {
+        set_past_hold(&mut self.connection, hold).await
+    }
+
+    /// Removes the hold that stands because history was lost; not before [`Turn::commit`].
     ///
     /// # Errors
     /// Whatever the driver says.

@@ -14,7 +14,7 @@ use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
 use crate::domain::record::{LedgerId, RecordError, Recorded};
 use crate::log::connect::connect;
-use crate::log::hold::{Hold, read_hold};
+use crate::log::hold::{Hold, read_loss_hold};
 use crate::log::pool::Pool;
 use crate::log::recovery::{RecoveryError, put_back};
 use crate::log::servers::Servers;
@@ -48,7 +48,7 @@ pub struct Survey {
     pub last: Position,
     /// The log's last event, read after the stream.
     pub head: Cursor,
-    /// The hold, if one stands.
+    /// The hold, if one stands because history was lost.
     pub hold: Option<Hold>,
 }
 
@@ -129,7 +129,7 @@ pub async fn survey(
             each(compared, total);
         }
     }
-    let (head, hold) = (head(&site.pool).await?, read_hold(&mut *site.pool.acquire().await?).await?);
+    let (head, hold) = (head(&site.pool).await?, read_loss_hold(&mut *site.pool.acquire().await?).await?);
     Ok(Survey { tally, last: stream.last(), head, hold })
 }
 

@@ -61,6 +61,30 @@ pub struct StreamArgs {
     pub replicas: u8,
 }
 
+/// A stream as this program needs it.
+pub trait NeededStream {
+    /// Its name.
+    fn name(&self) -> &StreamName;
+    /// The subjects that it takes.
+    fn subjects(&self) -> &'static str;
+    /// How many servers keep it.
+    fn replicas(&self) -> u8;
+}
+
+impl NeededStream for StreamArgs {
+    fn name(&self) -> &StreamName {
+        &self.name
+    }
+
+    fn subjects(&self) -> &'static str {
+        SUBJECTS
+    }
+
+    fn replicas(&self) -> u8 {
+        self.replicas
+    }
+}
+
 /// Why there is no stream to publish to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StreamError {
@@ -73,10 +97,12 @@ pub enum StreamError {
         differences: Vec<String>,
     },
     /// Another stream takes the same subjects.
-    #[error("the stream {other} has the subjects of the ledger's events already ({SUBJECTS})")]
+    #[error("the stream {other} has the subjects of the ledger's events already ({subjects})")]
     Overlap {
         /// That stream.
         other: String,
+        /// Those subjects.
+        subjects: &'static str,
     },
     /// `JetStream` refuses, for some other reason: it may be mended by waiting, or by whoever runs NATS.
     #[error("JetStream: {0}")]
@@ -132,15 +158,15 @@ const OFF: [&str; 9] = [
     "subject_delete_marker_ttl",
 ];
 
-fn wanted(args: &StreamArgs) -> Config {
+fn wanted(needed: &impl NeededStream) -> Config {
     Config {
-        name: args.name.0.clone(),
-        subjects: vec![SUBJECTS.to_owned()],
+        name: needed.name().0.clone(),
+        subjects: vec![needed.subjects().to_owned()],
         storage: "file".to_owned(),
         retention: "limits".to_owned(),
         // There is no limit to reach; should somebody set one, the oldest messages must not go.
         discard: "new".to_owned(),
-        num_replicas: args.replicas,
+        num_replicas: needed.replicas(),
         max_age: 0,
         max_bytes: -1,
         max_msgs: -1,
@@ -210,9 +236,9 @@ pub fn patient_context(client: Client) -> Context {
 ///
 /// # Errors
 /// [`StreamError`].
-pub async fn ensure(context: &Context, args: &StreamArgs) -> Result<Position, StreamError> {
-    match info(context, args).await {
-        Err(StreamError::Missing(_)) => create(context, args).await,
+pub async fn ensure(context: &Context, needed: &impl NeededStream) -> Result<Position, StreamError> {
+    match info(context, needed).await {
+        Err(StreamError::Missing(_)) => create(context, needed).await,
         found => found,
     }
 }
@@ -222,11 +248,11 @@ pub async fn ensure(context: &Context, args: &StreamArgs) -> Result<Position, St
 ///
 /// # Errors
 /// [`StreamError`].
-pub async fn ensure_again(context: &Context, args: &StreamArgs) -> Result<Position, StreamError> {
-    match info(context, args).await {
+pub async fn ensure_again(context: &Context, needed: &impl NeededStream) -> Result<Position, StreamError> {
+    match info(context, needed).await {
         Err(StreamError::Missing(_)) => {
             tokio::time::sleep(SETTLES).await;
-            ensure(context, args).await
+            ensure(context, needed).await
         }
         found => found,
     }
@@ -236,42 +262,44 @@ pub async fn ensure_again(context: &Context, args: &StreamArgs) -> Result<Positi
 ///
 /// # Errors
 /// [`StreamError`].
-pub async fn info(context: &Context, args: &StreamArgs) -> Result<Position, StreamError> {
-    let found = request::<Info>(context, format!("STREAM.INFO.{}", args.name), &()).await?;
+pub async fn info(context: &Context, needed: &impl NeededStream) -> Result<Position, StreamError> {
+    let found = request::<Info>(context, format!("STREAM.INFO.{}", needed.name()), &()).await?;
     let info = found.map_err(|error| {
         if error.is(ErrorCode::STREAM_NOT_FOUND) {
-            StreamError::Missing(args.name.clone())
+            StreamError::Missing(needed.name().clone())
         } else {
             StreamError::Refused(error.to_string())
         }
     })?;
-    end_of(args, &info)
+    end_of(needed, &info)
 }
 
-async fn create(context: &Context, args: &StreamArgs) -> Result<Position, StreamError> {
-    let subject = format!("STREAM.CREATE.{}", args.name);
-    match request::<Info>(context, subject, &wanted(args)).await? {
+async fn create(context: &Context, needed: &impl NeededStream) -> Result<Position, StreamError> {
+    let subject = format!("STREAM.CREATE.{}", needed.name());
+    match request::<Info>(context, subject, &wanted(needed)).await? {
         Ok(info) => {
-            tracing::info!(stream = %args.name, "made the stream");
-            end_of(args, &info)
+            tracing::info!(stream = %needed.name(), "made the stream");
+            end_of(needed, &info)
         }
         Err(error) if error.is(ErrorCode::STREAM_SUBJECT_OVERLAP) => {
-            let other = context.stream_by_subject(SUBJECTS).await;
-            Err(StreamError::Overlap { other: other.unwrap_or_else(|_| "of another name".to_owned()) })
+            let subjects = needed.subjects();
+            let other = context.stream_by_subject(subjects).await;
+            let other = other.unwrap_or_else(|_| "of another name".to_owned());
+            Err(StreamError::Overlap { other, subjects })
         }
         Err(error) => Err(StreamError::Refused(error.to_string())),
     }
 }
 
-fn end_of(args: &StreamArgs, info: &Info) -> Result<Position, StreamError> {
-    let mut differences = differences(&info.config, &wanted(args));
+fn end_of(needed: &impl NeededStream, info: &Info) -> Result<Position, StreamError> {
+    let mut differences = differences(&info.config, &wanted(needed));
     if info.state.first_seq > 1 {
         differences.push(format!("it begins at sequence {}, not at 1", info.state.first_seq));
     }
     if differences.is_empty() {
         Ok(Position::new(info.state.last_seq))
     } else {
-        Err(StreamError::Differs { name: args.name.clone(), differences })
+        Err(StreamError::Differs { name: needed.name().clone(), differences })
     }
 }
 

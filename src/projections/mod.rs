@@ -9,7 +9,6 @@ pub mod counts;
 pub mod demand;
 pub mod elsewhere;
 mod list;
-mod losses;
 pub mod machine;
 pub mod memory;
 mod mend;

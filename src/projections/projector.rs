@@ -9,7 +9,6 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::demand::Demand;
-use super::losses::confirm_and_hold;
 use super::machine::{CursorMachine, Input, MAX_BATCH, Output};
 use super::own::connected;
 use super::rebuild::mend_if_needed;
@@ -24,6 +23,7 @@ use crate::log::entry::Entry;
 use crate::log::folder::Folder;
 use crate::log::follow::{BATCH_EVENTS, Follower};
 use crate::log::hold::{Losses, read_losses};
+use crate::log::losses::confirm_and_hold;
 use crate::log::read::{ReadError, read_after};
 use crate::log::servers::{Kept, Servers};
 

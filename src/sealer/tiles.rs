@@ -6,32 +6,53 @@ use std::collections::BTreeSet;
 use sqlx::{PgConnection, Row};
 
 use super::table::hash;
+use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
 use crate::tlog::key::KeyName;
 use crate::tlog::tile::{TileKey, Tiles};
 use crate::tlog::tree::{FullTile, TILE_HEIGHT, TILE_WIDTH, Tree, edge_width, levels};
 use crate::tlog::{Hash, leaf};
 
-/// Keeps full tiles, which may be there already; false where one is there with other hashes.
+/// What became of tiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kept {
+    /// They are on record.
+    Done,
+    /// One is on record with other hashes: the records are not those that it was made of.
+    Different,
+    /// The log does not hold the last event that is in them: it lost history.
+    OtherPast,
+}
+
+/// Keeps full tiles, which may be there already, if the log holds `last`, an event that is in them or after them.
 ///
 /// # Errors
-/// Whatever the driver says.
+/// Whatever the driver says; they may have gone in nevertheless.
 pub async fn keep(
     connection: &mut PgConnection,
     origin: &KeyName,
+    last: Cursor,
     tiles: &[FullTile],
-) -> Result<bool, sqlx::Error> {
+) -> Result<Kept, sqlx::Error> {
     if tiles.is_empty() {
-        return Ok(true);
+        return Ok(Kept::Done);
     }
-    sqlx::query_scalar("select ledger.keep_tiles($1, $2, $3, $4, $5)")
+    let said = sqlx::query_scalar::<_, String>("select ledger.keep_tiles($1, $2, $3, $4, $5, $6, $7)")
         .bind(origin.as_str())
+        .bind(last.position().to_i64())
+        .bind(last.id())
         .bind(tiles.iter().map(|tile| i16::from(tile.level)).collect::<Vec<_>>())
         .bind(tiles.iter().map(|tile| signed(tile.number)).collect::<Vec<_>>())
         .bind(tiles.iter().map(|tile| tile.root.0.as_slice()).collect::<Vec<_>>())
         .bind(tiles.iter().map(|tile| tile.hashes.as_slice()).collect::<Vec<_>>())
         .fetch_one(connection)
-        .await
+        .await?;
+    match said.as_str() {
+        "kept" => Ok(Kept::Done),
+        "different" => Ok(Kept::Different),
+        "log" => Ok(Kept::OtherPast),
+        other => Err(sqlx::Error::Decode(format!("ledger.keep_tiles said {other:?}").into())),
+    }
 }
 
 /// The tiles of the tree of `size`, as far as they are there: one that is missing is left out.

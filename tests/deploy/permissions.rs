@@ -9,9 +9,10 @@ use futures::StreamExt as _;
 
 use crate::support::service::{Platform, migrated_database, some_task};
 use crate::support::subscriber::Subscriber;
-use crate::support::{NatsFlavor, nats_with};
+use crate::support::{NatsFlavor, folder, nats_with};
 
 const STREAM: &str = "OASIS_VTID_LEDGER";
+const AUDIT_STREAM: &str = "OASIS_VTID_LEDGER_AUDIT";
 const USERS: [&str; 3] = ["ledger", "operator", "subscriber"];
 
 async fn platform_with_permissions(flavor: NatsFlavor) -> Platform {
@@ -66,6 +67,18 @@ async fn consumes(jetstream: &Context, count: usize) {
     assert_eq!(sequences(ordered.messages().await.unwrap(), count).await, expected);
 }
 
+/// Whoever subscribes has a copy of what was sealed, and can't add to it.
+async fn holds_a_checkpoint(jetstream: &Context) {
+    let stream = jetstream.get_stream(AUDIT_STREAM).await.unwrap();
+    let ordered = stream.create_consumer(pull::OrderedConfig::default()).await.unwrap();
+    assert_eq!(sequences(ordered.messages().await.unwrap(), 1).await, [1]);
+    let message = stream.get_raw_message(1).await.unwrap();
+    assert_eq!(message.subject.as_str(), "oasis.system.vtid-ledger-audit.checkpoint");
+    let foreign = jetstream.publish("oasis.system.vtid-ledger-audit.checkpoint", "foreign".into()).await;
+    assert!(foreign.unwrap().await.is_err(), "it publishes");
+    assert!(stream.purge().await.is_err(), "it purges the stream");
+}
+
 /// JetStream as a user has it, who is refused by silence.
 async fn jetstream_as(platform: &Platform, user: &str) -> Context {
     let mut jetstream = jetstream::new(client(platform, user).await);
@@ -108,7 +121,12 @@ async fn stream_config(platform: &Platform) -> jetstream::stream::Config {
 
 async fn are_enough_and_not_too_much(flavor: NatsFlavor) {
     let platform = platform_with_permissions(flavor).await;
-    let service = platform.serve_with(&["--nats-url", &url(&platform, "ledger")]).await;
+    let (folder, keys) = (folder(), ["keygen", "--origin", "tests", "--out"]);
+    let file = folder.path().join("audit.key");
+    let file = file.to_str().unwrap();
+    platform.run(&[&keys[..], &[file]].concat()).await.succeeded();
+    let nats = url(&platform, "ledger");
+    let service = platform.serve_with(&["--nats-url", &nats, "--audit-key-file", file]).await;
     for n in 0..5 {
         service.create(some_task(&format!("task {n}"))).await.expect(200);
     }
@@ -117,6 +135,7 @@ async fn are_enough_and_not_too_much(flavor: NatsFlavor) {
     let jetstream = jetstream_as(&platform, "subscriber").await;
     consumes(&jetstream, 5).await;
     changes_nothing(&platform, &jetstream).await;
+    holds_a_checkpoint(&jetstream).await;
     let tail = ["oasis", "tail", "--from", "1", "--count", "5", "--nats-url"];
     for user in ["subscriber", "operator"] {
         let told = platform.run(&[&tail[..], &[&url(&platform, user)]].concat()).await.succeeded();

@@ -30,6 +30,8 @@ mod relay_steps;
 mod relay_strikes;
 mod relay_world;
 mod relays;
+mod sealer_world;
+mod sealers;
 mod stream_conformance;
 mod stream_model;
 mod tally;

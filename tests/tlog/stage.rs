@@ -1,5 +1,7 @@
 //! A ledger with a key, and a sealer by hand.
 
+use std::time::Duration;
+
 use futures::{StreamExt, stream};
 use reqwest::Method;
 use serde_json::json;
@@ -7,6 +9,8 @@ use sqlx::PgConnection;
 use vtid_ledger::clock::Clock;
 use vtid_ledger::domain::cursor::Cursor;
 use vtid_ledger::domain::position::Position;
+use vtid_ledger::leases::table::keep;
+use vtid_ledger::leases::{ProcessId, Role};
 use vtid_ledger::sealer::table::{self, Sealed};
 use vtid_ledger::tlog::checkpoint::Checkpoint;
 use vtid_ledger::tlog::key::{KeyKind, SecretKey};
@@ -27,9 +31,23 @@ pub(super) struct Stage {
     pub(super) token: String,
 }
 
-/// A ledger that asks for tokens, and seals under this origin.
+/// A process that has the sealer's lease, so that no other seals.
+const BY_HAND: ProcessId = ProcessId(uuid::Uuid::from_u128(7));
+/// A lease's length, and how often it is renewed.
+const LEASE_MS: u64 = 3_000;
+const RENEW: Duration = Duration::from_millis(500);
+
+/// A ledger that asks for tokens, and whose log is sealed under this origin by the test alone.
 pub(super) async fn stage(origin: &str) -> Stage {
     let platform = platform().await;
+    let mut holder = platform.connection().await;
+    keep(&mut holder, Role::Sealer, BY_HAND, LEASE_MS).await.unwrap();
+    // Ends with the test, or its database.
+    tokio::spawn(async move {
+        while keep(&mut holder, Role::Sealer, BY_HAND, LEASE_MS).await.is_ok() {
+            tokio::time::sleep(RENEW).await;
+        }
+    });
     let key = SecretKey::generate(origin.parse().unwrap(), KeyKind::Log).unwrap();
     let printed = key.print();
     let service = platform.serve_with(&[&WITH_SECRET[..], &["--audit-key", &printed]].concat()).await;

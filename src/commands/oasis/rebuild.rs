@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use super::{OasisFailure, recover::list};
+use super::{OasisFailure, recover::list, recover::writes};
 use crate::domain::position::Position;
-use crate::log::hold::{Hold, read_hold};
+use crate::log::hold::{Hold, read_loss_hold};
 use crate::oasis::connect::{Nats, NatsArgs};
 use crate::oasis::rebuild::{accept_loss, lift_hold, remake, republish};
 use crate::oasis::recover::Site;
@@ -26,7 +26,7 @@ pub(super) async fn run(
         }
         None => (None, None),
     };
-    let standing = read_hold(&mut *site.pool.acquire().await?).await?;
+    let standing = read_loss_hold(&mut *site.pool.acquire().await?).await?;
     let loss = loss(found, standing.as_ref());
     if let (Some((first, last)), false) = (loss, accept) {
         let hold = standing.map_or(String::new(), |hold| format!(" ({})", hold.reason));
@@ -40,7 +40,8 @@ pub(super) async fn run(
     remake(site).await?;
     if let Some((first, last)) = loss {
         lift_hold(site).await?;
-        writeln!(out, "given up: what the ledger lost from position {first} to {last}; writes go on")?;
+        let writes = writes(site).await?;
+        writeln!(out, "given up: what the ledger lost from position {first} to {last}; {writes}")?;
     }
     let head = head(&site.pool).await?.position();
     // Told before the rest may fail: a second run finds no difference any more. Whoever has handled something that never

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use super::OasisFailure;
 use crate::domain::position::Position;
+use crate::log::hold::read_past_hold;
 use crate::oasis::comparison::Verdict;
 use crate::oasis::recover::{Site, Survey, recover, survey};
 use crate::oasis::scan::agreed;
@@ -43,6 +44,9 @@ pub(super) async fn run(site: &Site, yes: bool, out: &mut impl Write) -> Result<
     if let Some(hold) = &survey.hold {
         writeln!(out, "writes are on hold: {}", hold.reason)?;
     }
+    if let Some(hold) = read_past_hold(&mut *site.pool.acquire().await?).await? {
+        writeln!(out, "writes are on hold: {}", hold.reason)?;
+    }
     let head = survey.head.position();
     let Some((first, through)) = survey.recoverable()? else {
         writeln!(
@@ -72,7 +76,18 @@ pub(super) async fn run(site: &Site, yes: bool, out: &mut impl Write) -> Result<
     writeln!(out, "put back {total} events, from position {first} to {through}, byte for byte")?;
     match stays {
         Some(hold) => writeln!(out, "writes stay on hold: {}", hold.reason)?,
-        None => writeln!(out, "writes go on")?,
+        None => writeln!(out, "{}", writes(site).await?)?,
     }
     Ok(())
+}
+
+/// Whether writes go on, once nothing is held because history was lost.
+pub(super) async fn writes(site: &Site) -> Result<String, OasisFailure> {
+    let sealers = read_past_hold(&mut *site.pool.acquire().await?).await?;
+    Ok(match sealers {
+        Some(hold) => {
+            format!("writes stay on hold until the sealer finds the past as it was: {}", hold.reason)
+        }
+        None => "writes go on".to_owned(),
+    })
 }

@@ -11,6 +11,7 @@ pub mod process;
 pub mod relay;
 pub mod requests;
 pub mod scrape;
+pub mod sealer;
 pub mod tasks;
 pub mod writer;
 
@@ -24,6 +25,7 @@ use database::DatabaseMetrics;
 use process::ProcessMetrics;
 use relay::RelayMetrics;
 use requests::RequestMetrics;
+use sealer::SealerMetrics;
 use writer::WriterMetrics;
 
 /// The media type of [`Metrics::text`].
@@ -44,6 +46,8 @@ pub struct Metrics {
     pub writer: WriterMetrics,
     /// What the relay does.
     pub relay: RelayMetrics,
+    /// What the sealer does.
+    pub sealer: SealerMetrics,
     /// How the process stands.
     pub process: ProcessMetrics,
     /// What only the database knows.
@@ -60,6 +64,7 @@ impl Default for Metrics {
             requests: RequestMetrics::default(),
             writer: WriterMetrics::default(),
             relay: RelayMetrics::default(),
+            sealer: SealerMetrics::default(),
             process: ProcessMetrics::default(),
             database: DatabaseMetrics::default(),
             registry: Registry::default(),
@@ -67,6 +72,7 @@ impl Default for Metrics {
         all.requests.register(&mut registry);
         all.writer.register(&mut registry);
         all.relay.register(&mut registry);
+        all.sealer.register(&mut registry);
         all.process.register(&mut registry);
         all.database.register(&mut registry);
         Self { registry, ..all }

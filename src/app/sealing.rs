@@ -1,0 +1,68 @@
+//! The sealer with its lease.
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::health::WatchedSealer;
+use crate::leases::{Held, Leases, Role};
+use crate::log::EventLog;
+use crate::log::servers::Servers;
+use crate::oasis::connect::Nats;
+use crate::sealer::settings::AuditSettings;
+use crate::sealer::status::SealerStatus;
+use crate::sealer::{SealerHandle, SealerOptions, spawn};
+use crate::telemetry::metrics::Metrics;
+use crate::witness::client::WitnessClient;
+
+/// The part of a process that seals the log.
+pub(super) struct Sealing {
+    /// To be changed by whoever has reason to believe that the database is another one.
+    pub(super) doubts: watch::Sender<u64>,
+    status: watch::Receiver<SealerStatus>,
+    publishing: watch::Receiver<Option<String>>,
+    lease: Held,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl Sealing {
+    /// Begins to seal.
+    ///
+    /// # Errors
+    /// Witnesses can't ever be asked from here: the machine has no certificates, say.
+    pub(super) fn start(
+        audit: AuditSettings,
+        (log, nats, database): (&EventLog, &Nats, &Servers),
+        leases: &Leases,
+        clock: Clock,
+        metrics: &Metrics,
+        stop: CancellationToken,
+    ) -> Result<Self, reqwest::Error> {
+        tracing::info!(origin = %audit.keys.origin(), "the log is sealed under this name");
+        let (keep_sealing, lease) = leases.role(Role::Sealer);
+        let asked = audit.witnesses.iter().cloned();
+        let options = SealerOptions {
+            witnesses: asked.map(WitnessClient::new).collect::<Result<_, _>>()?,
+            audit,
+            database: database.clone(),
+            lease: lease.clone(),
+            clock,
+            metrics: metrics.sealer.clone(),
+        };
+        let SealerHandle { status, publishing, doubts, task } =
+            spawn(log.clone(), nats.clone(), options, stop.clone());
+        let keeping = keep_sealing.start(status.clone(), SealerStatus::is_able, stop);
+        Ok(Self { doubts, status, publishing, lease, tasks: [keeping, task] })
+    }
+
+    /// For whoever looks how the process stands.
+    pub(super) fn watched(&self) -> WatchedSealer {
+        let (status, publishing) = (self.status.clone(), self.publishing.clone());
+        WatchedSealer { status, publishing, lease: self.lease.clone() }
+    }
+
+    pub(super) fn tasks(self) -> [JoinHandle<()>; 2] {
+        self.tasks
+    }
+}

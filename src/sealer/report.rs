@@ -1,0 +1,85 @@
+//! What follows from a finding: writes stop, unless they are to go on, and everybody is told.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::Parts;
+use super::message::AuditMessage;
+use super::settings::OnTamper;
+use super::status::Finding;
+use super::stream::AuditStreamError;
+use crate::log::connect::connect;
+use crate::log::hold::{Hold, read_past_hold};
+use crate::log::turn::Turn;
+
+/// Longer than it takes to have the append lock.
+const HOLD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why not everybody knows yet.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReportError {
+    #[error("the hold: {0}")]
+    Hold(#[from] sqlx::Error),
+    #[error(transparent)]
+    Stream(#[from] AuditStreamError),
+}
+
+/// Tells of findings.
+pub(super) struct Reporter<'a> {
+    parts: &'a Parts,
+    /// What was published already.
+    said: Option<Finding>,
+}
+
+impl<'a> Reporter<'a> {
+    pub(super) fn new(parts: &'a Parts) -> Self {
+        Self { parts, said: None }
+    }
+
+    /// Sets the hold, if writes are to stop, and publishes the finding, if it is not in the stream.
+    pub(super) async fn report(&mut self, finding: &Finding) -> Result<(), ReportError> {
+        self.settle(Some(finding)).await?;
+        if self.said.as_ref().is_some_and(|said| said.what == finding.what) {
+            return Ok(());
+        }
+        let Parts { stream, keys, log, clock, .. } = self.parts;
+        let mut opened = stream.open().await?;
+        if !opened.has_said(keys.origin(), finding).await? {
+            let message = AuditMessage::finding(log.ledger(), keys.origin(), finding, clock.now());
+            opened.publish(message).await?;
+        }
+        self.said = Some(finding.clone());
+        Ok(())
+    }
+
+    /// Sets the hold of the sealers' own making, or lifts it, where it does not stand as it should.
+    pub(super) async fn settle(&mut self, finding: Option<&Finding>) -> Result<(), sqlx::Error> {
+        if finding.is_none() {
+            self.said = None;
+        }
+        let stops = self.parts.on_tamper == OnTamper::Stop;
+        let hold = finding.filter(|_| stops).map(|finding| Hold {
+            reason: format!("the sealer: {finding}"),
+            position: finding.first,
+            last: finding.last,
+        });
+        let settled = timeout(HOLD_TIMEOUT, hold_as(self.parts, hold)).await;
+        settled.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    }
+}
+
+async fn hold_as(parts: &Parts, hold: Option<Hold>) -> Result<(), sqlx::Error> {
+    let standing = read_past_hold(&mut *parts.log.pool().acquire().await?).await?;
+    if standing == hold {
+        return Ok(());
+    }
+    let mut turn = Turn::open(connect(&parts.database).await?).await?;
+    turn.set_past_hold(hold.as_ref()).await?;
+    turn.commit().await?;
+    match &hold {
+        Some(hold) => tracing::error!(reason = hold.reason, "a hold stops all writes"),
+        None => tracing::info!("the past is the one that was sealed: the sealer's hold is lifted"),
+    }
+    Ok(())
+}

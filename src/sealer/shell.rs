@@ -1,0 +1,405 @@
+//! The sealer's shell: performs what the machine asks for, and tells it what happened. Nothing is decided here.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use sqlx::PgConnection;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::machine::{Input, Machine, Output};
+use super::past::{Outside, Past, known_keys, look};
+use super::report::Reporter;
+use super::status::{Finding, SealerState, SealerStatus};
+use super::stream::AuditStreamError;
+use super::table::{self, Sealed, Stored};
+use super::tiles::{self, Kept};
+use super::{Parts, Shared, witnesses};
+use crate::domain::cursor::Cursor;
+use crate::domain::position::Position;
+use crate::leases::Held;
+use crate::log::follow::{BATCH_EVENTS, Follower};
+use crate::log::hold::{Losses, read_losses};
+use crate::log::losses::confirm_and_hold;
+use crate::log::read::ReadError;
+use crate::log::servers::Timeline;
+use crate::tlog::checkpoint::{Checkpoint, CheckpointError};
+use crate::tlog::key::PublicKey;
+use crate::tlog::leaf;
+use crate::tlog::tree::{FullTile, Tree};
+
+/// A checkpoint is signed so often at most.
+const SEAL_EVERY: Duration = Duration::from_secs(1);
+/// Longer than any statement takes; after it, a seal's outcome is unknown.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// For so long the connection to NATS is waited for.
+const NATS_PATIENCE: Duration = Duration::from_secs(2);
+/// How often the newest checkpoint is looked at while nothing happens, or another process seals.
+const IDLE_AFTER: Duration = Duration::from_secs(1);
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    #[error("the connection on which the past was looked at is gone")]
+    OtherSession,
+    #[error("what was published can't be looked at: {0}")]
+    Stream(#[from] AuditStreamError),
+    #[error("a checkpoint can't be signed: {0}")]
+    Sign(#[from] CheckpointError),
+}
+
+/// What the sealer holds in memory, all of which may be lost at any time.
+pub(super) struct Shell<'a> {
+    parts: &'a Parts,
+    shared: &'a Shared,
+    reporter: Reporter<'a>,
+    doubts: watch::Receiver<u64>,
+    lease: Held,
+    /// What was found of the past counts for this session alone: of a new one the past may be another.
+    session: Option<(PgConnection, Timeline)>,
+    follower: Follower,
+    tree: Tree,
+    /// Full tiles that are not on record yet.
+    unkept: Vec<FullTile>,
+    /// What is outside of trees that this one is to become.
+    ahead: Vec<Outside>,
+    /// Before this, no checkpoint is signed.
+    due_at: Instant,
+    /// There may be more to read at once.
+    more: bool,
+    /// The losses that had been accepted when the past was looked at.
+    losses: Losses,
+}
+
+impl<'a> Shell<'a> {
+    pub(super) fn new(parts: &'a Parts, shared: &'a Shared) -> Self {
+        Self {
+            parts,
+            shared,
+            reporter: Reporter::new(parts),
+            doubts: shared.doubts.subscribe(),
+            lease: parts.lease.clone(),
+            session: None,
+            follower: parts.log.follow(Cursor::Start),
+            tree: Tree::new(),
+            unkept: Vec::new(),
+            ahead: Vec::new(),
+            due_at: Instant::now(),
+            more: true,
+            losses: Losses::default(),
+        }
+    }
+
+    pub(super) async fn run(mut self) -> Infallible {
+        let mut machine = Machine::default();
+        let mut input = Input::Recheck;
+        loop {
+            let outputs = machine.handle(input);
+            self.show(machine.status());
+            input = Input::Recheck;
+            for output in outputs {
+                if let Some(answer) = self.perform(output).await {
+                    input = answer;
+                }
+            }
+        }
+    }
+
+    fn show(&self, status: &SealerStatus) {
+        let tampered = matches!(status.state, SealerState::Tampered(_));
+        self.parts.metrics.tampered(tampered);
+        self.shared.status.send_if_modified(|shown| {
+            if shown == status {
+                return false;
+            }
+            if shown.state != status.state {
+                match (&status.state, status.state.trouble()) {
+                    (SealerState::Unavailable { .. }, Some(trouble)) => tracing::warn!(trouble, "the sealer"),
+                    (_, Some(trouble)) => tracing::error!(trouble, "the sealer"),
+                    (_, None) => tracing::info!(position = %status.position, "the sealer follows"),
+                }
+            }
+            *shown = status.clone();
+            true
+        });
+    }
+
+    async fn perform(&mut self, output: Output) -> Option<Input> {
+        Some(match output {
+            Output::Forget => {
+                self.tree = Tree::new();
+                self.unkept.clear();
+                return None;
+            }
+            Output::Check => self.check().await,
+            Output::Settle => self.settle().await,
+            Output::Read { after, sealed } => self.read(after, sealed).await,
+            Output::Keep { to } => self.keep(to).await,
+            Output::Seal { previous, to } => self.seal(previous, to).await,
+            Output::Look { sealed } => self.look(sealed).await,
+            Output::Hold(cursor) => self.hold(cursor).await,
+            Output::Report(finding) => self.report(&finding).await,
+            Output::Watch => self.watch().await,
+            Output::Wait { pause } => {
+                sleep(pause).await;
+                Input::Recheck
+            }
+        })
+    }
+
+    async fn check(&mut self) -> Input {
+        self.doubts.mark_unchanged();
+        match self.try_check().await {
+            Ok(input) => input,
+            Err(fault) => {
+                self.session = None;
+                Input::Failed { reason: fault.to_string() }
+            }
+        }
+    }
+
+    async fn try_check(&mut self) -> Result<Input, Fault> {
+        let origin = self.parts.keys.origin();
+        let (mut connection, timeline) = self.taken().await?;
+        if !self.lease.is_held() {
+            let newest = limited(table::newest(&mut connection, origin)).await?;
+            self.session = Some((connection, timeline));
+            self.shared.compared.send_replace(false);
+            return Ok(Input::Followed(newest.map_or(Position::ZERO, |newest| newest.size)));
+        }
+        let known = limited(known_keys(&mut connection, &self.parts.keys)).await?;
+        // Before the log: what was put in meanwhile is in the log then.
+        let mut outside = self.outside(&known).await?;
+        let newest = limited(table::newest(&mut connection, origin)).await?;
+        let mut misfit = self.shared.walked.borrow().clone();
+        if let Some(newest) = &newest {
+            let witnessed = witnesses::ask_all(self.parts, newest).await;
+            outside.extend(witnessed.outside);
+            misfit = misfit.or(witnessed.finding);
+        }
+        // First: what is found in the log afterwards was not given up by these.
+        let losses = limited(read_losses(&mut connection)).await?;
+        let past = look(&mut connection, &self.parts.keys, &known, &outside).await?;
+        let past = match (past, misfit) {
+            (Past::Fits { .. }, Some(finding)) => Past::Misfit(finding),
+            (past, _) => past,
+        };
+        Ok(match past {
+            Past::Misfit(finding) => {
+                self.session = Some((connection, timeline));
+                self.shared.compared.send_replace(false);
+                Input::Misfit(finding)
+            }
+            Past::Fits { sealed, tree, ahead } => {
+                let floor = ahead.iter().map(|one| one.size).max().unwrap_or(tree.size());
+                for key in self.parts.keys.public() {
+                    limited(table::keep_key(&mut connection, origin, &key)).await?;
+                }
+                self.session = Some((connection, timeline));
+                self.losses = losses;
+                (self.tree, self.ahead) = (tree, ahead);
+                self.due_at = Instant::now() + SEAL_EVERY;
+                self.shared.compared.send_replace(true);
+                Input::Fits { sealed, floor: Position::new(floor) }
+            }
+        })
+    }
+
+    /// A session to look at the past on: the one that there is, if it is still the primary's.
+    async fn taken(&mut self) -> Result<(PgConnection, Timeline), sqlx::Error> {
+        match self.session.take().filter(|(_, timeline)| *timeline >= self.parts.database.timeline()) {
+            Some(session) => Ok(session),
+            None => self.parts.database.connect().await,
+        }
+    }
+
+    /// What is outside. Without it nothing is sealed: a database that was restored brings its older checkpoint with it, so
+    /// that only a copy outside tells, and what is signed over another past can't be taken back.
+    async fn outside(&self, known: &[PublicKey]) -> Result<Vec<Outside>, Fault> {
+        let mut link = self.parts.link.clone();
+        let connected = link.wait_for(|link| link.up);
+        // The sender lives as long as the client: where NATS is away, the stream says so itself.
+        let _ = timeout(NATS_PATIENCE, connected).await;
+        let opened = self.parts.stream.open().await?;
+        let newest = opened.newest(self.parts.keys.origin(), known).await?;
+        let published = newest.map(|Checkpoint { size, root, .. }| Outside {
+            whose: "the audit stream".to_owned(),
+            size,
+            root: Some(root),
+        });
+        Ok(published.into_iter().collect())
+    }
+
+    async fn settle(&mut self) -> Input {
+        match self.reporter.settle(None).await {
+            Ok(()) => Input::Settled,
+            Err(error) => Input::Failed { reason: error.to_string() },
+        }
+    }
+
+    async fn read(&mut self, after: Cursor, sealed: Position) -> Input {
+        let unsealed = after.position() > sealed;
+        if unsealed && !self.more {
+            // What comes until then goes into the same checkpoint.
+            tokio::select! {
+                () = sleep_until(self.due_at) => {}
+                Ok(()) = self.doubts.changed() => return Input::Recheck,
+            }
+        }
+        if !self.lease.is_held() {
+            return Input::Recheck;
+        }
+        if self.follower.cursor() != after {
+            self.follower = self.parts.log.follow(after);
+        }
+        let idle = if unsealed { Duration::ZERO } else { IDLE_AFTER };
+        let batch = tokio::select! {
+            batch = self.follower.next_within(idle) => batch,
+            Ok(()) = self.doubts.changed() => return Input::Recheck,
+        };
+        let batch = match batch {
+            Ok(batch) => batch.unwrap_or_default(),
+            Err(ReadError::OtherPast { position, id }) => {
+                return Input::OtherPast(Cursor::At { position, id });
+            }
+            Err(error) => return self.failed(&error),
+        };
+        self.more = batch.len() == BATCH_EVENTS as usize;
+        for entry in &batch {
+            self.unkept.extend(self.tree.push(leaf(&entry.recorded.body)));
+            if let Some(finding) = self.passes() {
+                return Input::Misfit(finding);
+            }
+        }
+        let due = Instant::now() >= self.due_at;
+        match batch.last() {
+            Some(last) => Input::Read { to: Cursor::at(&last.recorded.event), due },
+            None => Input::Idle { due },
+        }
+    }
+
+    /// What is outside of the tree that this one has just become, if that is another one: records may have been changed since
+    /// the past was looked at.
+    fn passes(&self) -> Option<Finding> {
+        let here = self.ahead.iter().filter(|one| one.size == self.tree.size());
+        let mut wrong = here.filter(|one| one.root.is_some_and(|root| root != self.tree.root()));
+        wrong.next().map(Outside::others)
+    }
+
+    /// Does `work` on the session on which the past was looked at, and on no other.
+    async fn on_session<T, E: Into<Fault>>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
+    ) -> Result<T, Fault> {
+        let session = self.session.take().filter(|(_, timeline)| *timeline >= self.parts.database.timeline());
+        let (mut connection, timeline) = session.ok_or(Fault::OtherSession)?;
+        let done = timeout(ANSWER_TIMEOUT, work(&mut connection)).await;
+        let done = done.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(Into::into)?;
+        self.session = Some((connection, timeline));
+        Ok(done)
+    }
+
+    fn failed(&mut self, error: &dyn std::error::Error) -> Input {
+        self.session = None;
+        Input::Failed { reason: error.to_string() }
+    }
+
+    async fn keep(&mut self, to: Cursor) -> Input {
+        if !self.lease.is_held() {
+            return Input::Recheck;
+        }
+        let tiles = std::mem::take(&mut self.unkept);
+        let origin = self.parts.keys.origin();
+        let full = &tiles;
+        let keeping =
+            async move |connection: &mut PgConnection| tiles::keep(connection, origin, to, full).await;
+        match self.on_session(keeping).await {
+            Ok(Kept::Done) => Input::Kept,
+            Ok(Kept::OtherPast) => Input::OtherPast(to),
+            Ok(Kept::Different) => {
+                let first = tiles.first().map_or(0, |tile| tile.number).saturating_mul(256);
+                let what = "tiles of the tree that were put on record are of other records".to_owned();
+                Input::Misfit(Finding { first: Position::new(first).next(), last: to.position(), what })
+            }
+            Err(fault) => self.failed(&fault),
+        }
+    }
+
+    async fn seal(&mut self, previous: Position, to: Cursor) -> Input {
+        if !self.lease.is_held() {
+            return Input::Recheck;
+        }
+        match self.try_seal(previous, to).await {
+            Ok(Sealed::Done) => {
+                self.due_at = Instant::now() + SEAL_EVERY;
+                self.parts.metrics.sealed();
+                self.shared.sealed.send_replace(to.position());
+                Input::Sealed
+            }
+            Ok(Sealed::Overtaken) => Input::Overtaken,
+            Ok(Sealed::OtherPast) => Input::OtherPast(to),
+            Err(fault) => self.failed(&fault),
+        }
+    }
+
+    async fn try_seal(&mut self, previous: Position, to: Cursor) -> Result<Sealed, Fault> {
+        let Parts { keys, clock, .. } = self.parts;
+        let checkpoint = Checkpoint::sign(keys.origin(), self.tree.size(), self.tree.root(), keys.secrets())?;
+        let now = clock.now();
+        let checkpoint = &checkpoint;
+        let sealing = async move |connection: &mut PgConnection| {
+            table::seal(connection, previous, checkpoint, to, now).await
+        };
+        self.on_session(sealing).await
+    }
+
+    async fn look(&mut self, sealed: Position) -> Input {
+        let origin = self.parts.keys.origin();
+        let looking = async move |connection: &mut PgConnection| table::newest(connection, origin).await;
+        let newest = match self.on_session(looking).await {
+            Ok(newest) => newest,
+            Err(fault) => return self.failed(&fault),
+        };
+        let is_the_tree = |newest: &Stored| {
+            newest.size == sealed && (self.tree.size() != sealed.get() || self.tree.root() == newest.root)
+        };
+        let stands = newest.as_ref().map_or(sealed == Position::ZERO, is_the_tree);
+        if stands { Input::Standing } else { Input::Overtaken }
+    }
+
+    async fn hold(&mut self, cursor: Cursor) -> Input {
+        // The event may have come from memory, which is as old as the writer's last look at the log.
+        let known = self.parts.log.tail_losses().map_or(self.losses, |losses| losses.min(self.losses));
+        self.parts.log.forget_tail();
+        self.session = None;
+        match timeout(ANSWER_TIMEOUT, confirm_and_hold(&self.parts.database, cursor, known)).await {
+            Ok(Ok(())) => Input::HoldSettled,
+            Ok(Err(error)) => Input::Failed { reason: error.to_string() },
+            Err(_) => Input::Failed { reason: "the append lock was not to be had in time".to_owned() },
+        }
+    }
+
+    async fn report(&mut self, finding: &Finding) -> Input {
+        match self.reporter.report(finding).await {
+            Ok(()) => Input::Reported,
+            Err(error) => {
+                tracing::warn!(%error, "not everybody was told what was found in the past; it is tried again");
+                Input::Failed { reason: error.to_string() }
+            }
+        }
+    }
+
+    async fn watch(&mut self) -> Input {
+        tokio::select! {
+            () = sleep(IDLE_AFTER) => {}
+            () = self.lease.changed() => {}
+        }
+        Input::Recheck
+    }
+}
+
+async fn limited<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    timeout(ANSWER_TIMEOUT, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}

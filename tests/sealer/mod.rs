@@ -1,0 +1,8 @@
+//! The sealer: real records, real checkpoints, and somebody with all rights on the database.
+
+mod follows;
+mod keys;
+mod replicas;
+mod stage;
+mod tampered;
+mod witnesses;
