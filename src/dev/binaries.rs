@@ -35,7 +35,22 @@ pub(super) struct PostgresBinaries {
     pub(super) postgres: PathBuf,
 }
 
+/// The folder of PostgreSQL's programs, found as the private servers find them, for other tools that run them.
+///
+/// # Errors
+/// Missing, or too old.
+pub fn postgres_programs() -> Result<PathBuf, DevError> {
+    PostgresBinaries::find(None)?.folder()
+}
+
 impl PostgresBinaries {
+    /// Where the other programs of the installation are: what stands on PATH may be a link to `postgres` alone, with the
+    /// others beside what it leads to.
+    pub(super) fn folder(&self) -> Result<PathBuf, DevError> {
+        let postgres = self.postgres.canonicalize().map_err(DevError::io("find", &self.postgres))?;
+        Ok(postgres.parent().unwrap_or(Path::new("/")).to_path_buf())
+    }
+
     /// In `folder` if one is given, else in the folder that `VTID_POSTGRES_BIN` names, else the first of `PATH`,
     /// `/usr/lib/postgresql/*/bin` and Homebrew's folders that has both programs.
     pub(super) fn find(folder: Option<&Path>) -> Result<Self, DevError> {

@@ -24,7 +24,7 @@ mod service_login;
 mod standby;
 mod user;
 
-pub use binaries::{NATS_VARIABLE, POSTGRES_VARIABLE};
+pub use binaries::{NATS_VARIABLE, POSTGRES_VARIABLE, postgres_programs};
 pub use endpoints::Endpoints;
 pub use error::DevError;
 pub use guard::{GuardArgs, guard_main};

@@ -1,5 +1,6 @@
 //! The login of a private PostgreSQL with which the service connects, as in production: no superuser, owner of nothing.
 
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
 use super::error::DevError;
@@ -18,6 +19,24 @@ impl ServiceLogin {
     /// The password has letters and digits alone.
     fn new() -> Self {
         Self { password: Uuid::new_v4().simple().to_string() }
+    }
+
+    /// Makes the login on the server of this address, which is a superuser's: for servers that are not started here.
+    ///
+    /// # Errors
+    /// PostgreSQL's refusal.
+    pub async fn make(owner: &str) -> Result<Self, DevError> {
+        let login = Self::new();
+        let mut connection = PgConnection::connect(owner).await?;
+        sqlx::raw_sql(AssertSqlSafe(login.sql())).execute(&mut connection).await?;
+        connection.close().await?;
+        Ok(login)
+    }
+
+    /// The service's address of these hosts and this database, password included.
+    #[must_use]
+    pub fn address(&self, hosts: &str, database: &str) -> String {
+        format!("postgres://{NAME}:{}@{hosts}/{database}", self.password)
     }
 
     /// What the cluster's owner runs, as `setup/roles.sql` does: the rights themselves are granted by the migrations.

@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::binaries::PostgresBinaries;
@@ -56,10 +55,7 @@ fn copy(options: &PostgresOptions, slot: Option<&str>, url: &str, password: &str
 
 /// Runs one of PostgreSQL's programs to its end, as the servers' user. None has a guard: they end by themselves.
 fn run(options: &PostgresOptions, program: &'static str, arguments: &[&OsStr]) -> Result<(), DevError> {
-    let binaries = PostgresBinaries::find(options.binaries.as_deref())?;
-    // What stands on PATH may be a link to `postgres` alone, with the others beside what it leads to.
-    let postgres = binaries.postgres.canonicalize().map_err(DevError::io("find", &binaries.postgres))?;
-    let path: PathBuf = postgres.parent().unwrap_or(Path::new("/")).join(program);
+    let path = PostgresBinaries::find(options.binaries.as_deref())?.folder()?.join(program);
     let data = options.folder.join("data");
     let mut command = Command::new(&path);
     command.args(arguments).current_dir("/").process_group(0).env("LC_ALL", "C");

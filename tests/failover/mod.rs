@@ -5,6 +5,7 @@ mod asynchronous;
 mod hosts;
 mod old_primary;
 mod pair;
+mod patroni;
 mod primary_lost;
 mod reads;
 mod restore;

@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use vtid_ledger::domain::cursor::Cursor;
+use vtid_ledger::domain::record::Recorded;
 
 use super::pair::Replication;
 use super::stage::Stage;
+use crate::faults::checker::Evidence;
 use crate::support::service::some_task;
 use crate::support::stream::log_after;
 
@@ -38,10 +40,15 @@ async fn frozen_for(asleep: Duration, what: &str) {
     drop(stuck);
 
     let (stage, evidence) = play.end(what, recovered).await;
+    let left = log_after(&stage.pair.nodes[old].server().url(super::pair::DATABASE), Cursor::Start).await;
+    acknowledged_none_of_its_own(&left, &evidence);
+}
+
+/// Nobody was told of what the old primary's log has, and the other's has not.
+pub(super) fn acknowledged_none_of_its_own(left: &[Recorded], evidence: &Evidence) {
     let acknowledged: BTreeMap<&str, u64> = (evidence.history.iter())
         .filter_map(|call| Some((call.request.as_str(), call.acknowledged()?)))
         .collect();
-    let left = log_after(&stage.pair.nodes[old].server().url(super::pair::DATABASE), Cursor::Start).await;
     let apart = left.iter().zip(&evidence.log).position(|(one, other)| one != other).unwrap_or(left.len());
     println!("    the old primary has {} events, {} of them its own", left.len(), left.len() - apart);
     for event in &left[apart..] {

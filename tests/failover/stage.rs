@@ -21,23 +21,55 @@ const SETTINGS: [&str; 4] = ["--database-timeout-ms", "1000", "--write-deadline-
 /// Issue 13 has it ready within 5 s of the promotion; twice that, for a machine that does other things as well.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
+/// A primary and its standby, whoever sees to them.
+pub(crate) trait Databases {
+    /// The service's address, with both hosts.
+    fn service_url(&self) -> String;
+
+    /// The owner's address of the primary.
+    fn url(&self) -> String;
+}
+
+impl Databases for Pair {
+    fn service_url(&self) -> String {
+        Self::service_url(self)
+    }
+
+    fn url(&self) -> String {
+        Self::url(self)
+    }
+}
+
 /// Fields are dropped in this order: the processes first.
-pub(crate) struct Stage {
+pub(crate) struct Stage<D = Pair> {
     pub(crate) services: Vec<Service>,
     pub(crate) nats: TestNats,
-    pub(crate) pair: Pair,
+    pub(crate) pair: D,
 }
 
 /// A stage with callers on it.
-pub(crate) struct Play {
-    pub(crate) stage: Stage,
+pub(crate) struct Play<D = Pair> {
+    pub(crate) stage: Stage<D>,
     pub(crate) callers: Callers,
 }
 
+/// What the checker found, and of what.
+pub(crate) struct Verdict {
+    pub(crate) evidence: Evidence,
+    found: Vec<Objection>,
+}
+
 impl Stage {
-    /// Starts all of it, with so many processes of the ledger that are given these arguments besides.
+    /// Starts all of it, with so many processes of the ledger.
     pub(crate) async fn set(replication: Replication, processes: usize) -> Self {
-        let (pair, nats) = tokio::join!(Pair::start(replication), nats(NatsFlavor::Current));
+        Self::on(Pair::start(replication), processes).await
+    }
+}
+
+impl<D: Databases> Stage<D> {
+    /// Starts NATS beside these databases, and so many processes of the ledger on both.
+    pub(crate) async fn on(databases: impl Future<Output = D>, processes: usize) -> Self {
+        let (pair, nats) = tokio::join!(databases, nats(NatsFlavor::Current));
         let mut stage = Self { services: Vec::new(), nats, pair };
         for _ in 0..processes {
             let service = stage.serve(&stage.pair.service_url(), &[]);
@@ -66,7 +98,7 @@ impl Stage {
     }
 
     /// Has callers ask all of the processes.
-    pub(crate) async fn play(self) -> Play {
+    pub(crate) async fn play(self) -> Play<D> {
         let targets: Vec<Target> = (0..).zip(&self.services).map(|(process, s)| target(s, process)).collect();
         let callers = Callers::start(targets, CALLERS, fastrand::u64(..));
         callers.scene.further(60).await;
@@ -74,26 +106,42 @@ impl Stage {
     }
 }
 
-impl Play {
+impl<D: Databases> Play<D> {
     pub(crate) fn scene(&self) -> &Scene {
         &self.callers.scene
     }
 
     /// Waits until every process is ready, and a write that was sent since is acknowledged; gives how long that took.
     pub(crate) async fn ready_since(&self, since: Instant) -> Duration {
+        let took = self.writes_since(since).await;
+        assert!(took < READY_WITHIN, "ready {took:?} after the promotion");
+        took
+    }
+
+    /// The same, however long it takes, up to half a minute.
+    pub(crate) async fn writes_since(&self, since: Instant) -> Duration {
         for service in &self.stage.services {
             eventually("every process to be ready", async || readiness(service).await).await;
         }
         eventually("a write", async || self.scene().acknowledged_since(since).then_some(())).await;
         let took = since.elapsed();
         println!("    writes go on {took:.1?} after the promotion");
-        assert!(took < READY_WITHIN, "ready {took:?} after the promotion");
         took
     }
 
     /// Ends the callers, and holds everything against everything: what callers were told, the log, the read table, the
     /// stream. Gives the evidence, too.
-    pub(crate) async fn end(self, what: &str, recovered: Duration) -> (Stage, Evidence) {
+    pub(crate) async fn end(self, what: &str, recovered: Duration) -> (Stage<D>, Evidence) {
+        let (stage, verdict) = self.judge().await;
+        let acknowledged =
+            verdict.evidence.history.iter().filter(|call| call.acknowledged().is_some()).count();
+        verdict.row(what, stage.services.len(), acknowledged, &format!("{:.1}", recovered.as_secs_f64()));
+        verdict.assert_nothing_found();
+        (stage, verdict.evidence)
+    }
+
+    /// The same, for whoever prints rows of his own.
+    pub(crate) async fn judge(self) -> (Stage<D>, Verdict) {
         self.scene().further(60).await;
         let scene = Arc::clone(&self.callers.scene);
         let history = self.callers.stop().await;
@@ -103,18 +151,22 @@ impl Play {
         let mut evidence = gather(&self.stage.pair.url(), &self.stage.nats.url()).await;
         evidence.history = history;
         let found = objections(&evidence);
-        let count = |is: fn(&&Objection) -> bool| found.iter().filter(is).count();
-        let acknowledged = evidence.history.iter().filter(|call| call.acknowledged().is_some()).count();
-        println!(
-            "| {what} | {} | {acknowledged} | {} | {} | {:.1} |",
-            self.stage.services.len(),
-            count(|objection| matches!(objection, Objection::Lost(_))),
-            count(|objection| matches!(objection, Objection::Doubled(_))),
-            recovered.as_secs_f64(),
-        );
-        let first = &found[..found.len().min(20)];
-        assert!(found.is_empty(), "{what}: {} objections, among them {first:#?}", found.len());
-        (self.stage, evidence)
+        (self.stage, Verdict { evidence, found })
+    }
+}
+
+impl Verdict {
+    /// Prints a row of the table in docs/failover-postgresql.md.
+    pub(crate) fn row(&self, what: &str, processes: usize, acknowledged: usize, seconds: &str) {
+        let count = |is: fn(&&Objection) -> bool| self.found.iter().filter(is).count();
+        let lost = count(|objection| matches!(objection, Objection::Lost(_)));
+        let doubled = count(|objection| matches!(objection, Objection::Doubled(_)));
+        println!("| {what} | {processes} | {acknowledged} | {lost} | {doubled} | {seconds} |");
+    }
+
+    pub(crate) fn assert_nothing_found(&self) {
+        let first = &self.found[..self.found.len().min(20)];
+        assert!(first.is_empty(), "{} objections, among them {first:#?}", self.found.len());
     }
 }
 

@@ -20,8 +20,8 @@ const PAUSE: Duration = Duration::from_millis(8);
 const RETRY_PAUSE: Duration = Duration::from_millis(120);
 /// A caller gives up waiting for an answer after that.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Tries of one write at most.
-const TRIES: usize = 60;
+/// Tries of one write at most: more than there is time for while a primary's place is taken after its lease has run out.
+const TRIES: usize = 400;
 /// What the names of a flood's callers begin with.
 const FLOOD: &str = "flood";
 /// So many of the first tasks are written to by everybody, all the time.

@@ -5,6 +5,7 @@ pub(crate) mod commands;
 pub(crate) mod database_messages;
 pub(crate) mod database_proxy;
 pub(crate) mod generate;
+pub(crate) mod guarded;
 pub(crate) mod keyed;
 pub(crate) mod ledger;
 pub(crate) mod load;
@@ -41,8 +42,13 @@ pub(crate) fn folder() -> tempfile::TempDir {
 }
 
 /// Asks again and again until the answer is `Some`, for half a minute at most.
-pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(30);
+pub(crate) async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
+    within(Duration::from_secs(30), what, ask).await
+}
+
+/// The same with another limit.
+pub(crate) async fn within<T>(limit: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + limit;
     loop {
         if let Some(answer) = ask().await {
             return answer;
