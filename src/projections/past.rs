@@ -79,11 +79,13 @@ async fn read_past(connection: &mut PgConnection, query: &PastQuery) -> Result<S
     let (lasting, limit) = (query.lasting(), query.limit.get());
     let (mut page, mut after, mut cost) = (Filling::default(), query.after, 0);
     loop {
-        let (rows, position) = read_rows(connection, &lasting, Some(after), CHUNK).await?;
+        // Where nothing is filtered afterwards, one row more than the page may have tells whether there is another page.
+        let chunk = if lasting == query.filters { (limit + 1 - page.count()).min(CHUNK) } else { CHUNK };
+        let (rows, position) = read_rows(connection, &lasting, Some(after), chunk).await?;
         if position < query.position {
             return Ok(Shown { value: Page::default(), position });
         }
-        let is_last = rows.len() < usize::from(CHUNK);
+        let is_last = rows.len() < usize::from(chunk);
         let rows = rows
             .iter()
             .map(|row| Ok(TaskRow::from_row(row)?.task()?))

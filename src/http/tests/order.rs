@@ -12,7 +12,7 @@ async fn unknown_routes() {
         ("GET", "/vtid"),
         ("GET", "/vtid/"),
         ("GET", "/vtid/list/"),
-        ("POST", "/vtid/VTID-2026-0001/events"),
+        ("POST", "/vtid/VTID-2026-0001/event"),
         ("OPTIONS", "/nothing?x=1"),
         ("BREW", "/pot"),
     ] {
