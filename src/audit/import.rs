@@ -24,7 +24,7 @@ use crate::log::connect::connect;
 use crate::log::hold::{Losses, read_losses};
 use crate::log::pages::last;
 use crate::log::servers::Servers;
-use crate::sealer::tiles::keep;
+use crate::sealer::tiles::{Kept, keep};
 use crate::tlog::Hash;
 use crate::tlog::key::KeyName;
 use crate::tlog::tree::{FullTile, Tree};
@@ -252,7 +252,7 @@ impl Pass {
             self.head = Cursor::at(&newest.event);
         }
         if let Some((origin, _)) = &self.sealed
-            && !keep(&mut transaction, origin, &batch.tiles).await?
+            && keep(&mut transaction, origin, self.head, &batch.tiles).await? != Kept::Done
         {
             let (after, why) = (self.head.position(), "it holds tiles of other records");
             return Err(ImportError::Stopped { after, why }.into());
