@@ -18,6 +18,7 @@ const PORTS: std::ops::Range<u16> = 20_000..32_000;
 /// A running one. Dropping it stops it, and removes its folder.
 pub(crate) struct Guarded {
     guard: Child,
+    pid: u32,
 }
 
 impl Guarded {
@@ -38,8 +39,13 @@ impl Guarded {
         let mut guard = guard.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut report = String::new();
         BufReader::new(guard.stdout.take().unwrap()).read_line(&mut report).unwrap();
-        assert!(report.starts_with("started "), "{report}");
-        Self { guard }
+        let pid = report.strip_prefix("started ").and_then(|pid| pid.trim().parse().ok());
+        Self { guard, pid: pid.unwrap_or_else(|| panic!("the guard says: {report}")) }
+    }
+
+    /// The process id of what it was told to run.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
     }
 
     /// Whether it has ended by itself: then its folder stays.

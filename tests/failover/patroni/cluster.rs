@@ -3,6 +3,7 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use reqwest::Client;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tempfile::TempDir;
@@ -27,7 +28,7 @@ pub(super) struct Patroni {
     password: String,
     login: ServiceLogin,
     client: Client,
-    _etcd: Etcd,
+    etcd: Etcd,
     _folder: TempDir,
 }
 
@@ -47,7 +48,7 @@ impl Patroni {
         let mut superuser = PgConnection::connect(&owner("postgres")).await.unwrap();
         superuser.execute(AssertSqlSafe(format!("create database {DATABASE}"))).await.unwrap();
         vtid_ledger::database::migrate(&owner(DATABASE)).await.unwrap();
-        Self { nodes, leader, password, login, client, _etcd: etcd, _folder: folder }
+        Self { nodes, leader, password, login, client, etcd, _folder: folder }
     }
 
     /// Waits until there are a leader and its synchronous standby.
@@ -70,6 +71,26 @@ impl Patroni {
         .await;
         self.leader = standby;
         Instant::now()
+    }
+
+    /// Freezes etcd until Patroni has made the leader a standby, as it can't renew its key, and lets it go on; gives when
+    /// somebody takes writes again.
+    pub(super) async fn lose_etcd(&mut self) -> Instant {
+        self.etcd.signal(Signal::SIGSTOP);
+        within(LIMIT, "the leader to step down", async || (self.writer().await.is_none()).then_some(()))
+            .await;
+        self.etcd.signal(Signal::SIGCONT);
+        self.leader = within(LIMIT, "a leader", async || self.writer().await).await;
+        Instant::now()
+    }
+
+    async fn writer(&self) -> Option<usize> {
+        for index in [0, 1] {
+            if self.takes_writes(index).await {
+                return Some(index);
+            }
+        }
+        None
     }
 
     /// `patronictl switchover`: the leader is stopped in good order, and the standby takes its place; gives when

@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::process::Command;
 
+use nix::sys::signal::{Signal, kill};
 use reqwest::Client;
 
 use crate::support::eventually;
 use crate::support::guarded::{Guarded, free_port, own, program_named};
+use crate::support::probes::pid;
 
 const TRIES: usize = 4;
 
@@ -35,6 +37,11 @@ impl Etcd {
             }
         }
         panic!("no etcd came up")
+    }
+
+    /// SIGSTOP or SIGCONT.
+    pub(super) fn signal(&self, signal: Signal) {
+        kill(pid(self.guarded.pid()), signal).unwrap();
     }
 
     /// Host and port.

@@ -48,7 +48,10 @@ impl Node {
 
     pub(super) fn start(&mut self) {
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", include_str!("node.sh"), "node.sh"]).arg(program_named("patroni")).arg(&self.folder);
+        command
+            .args(["-c", include_str!("node.sh"), "node.sh"])
+            .arg(program_named("patroni"))
+            .arg(&self.folder);
         self.guarded = Some(Guarded::start(&self.folder, &command));
     }
 

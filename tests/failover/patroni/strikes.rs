@@ -21,6 +21,7 @@ pub(super) enum Way {
     Switched,
     Frozen,
     StandbyKilled,
+    EtcdFrozen,
 }
 
 /// What was done, and how it went.
@@ -37,7 +38,8 @@ pub(super) struct Act {
 }
 
 impl Way {
-    pub(super) const ALL: [Self; 4] = [Self::Killed, Self::Switched, Self::Frozen, Self::StandbyKilled];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Killed, Self::Switched, Self::Frozen, Self::StandbyKilled, Self::EtcdFrozen];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -47,6 +49,7 @@ impl Way {
             Self::Switched => "`patronictl switchover`",
             Self::Frozen => "leader's Patroni alone frozen (SIGSTOP), woken once its standby was promoted",
             Self::StandbyKilled => "synchronous standby killed (SIGKILL of both); comes back",
+            Self::EtcdFrozen => "etcd frozen (SIGSTOP) until the leader stepped down, and woken",
         }
     }
 }
@@ -82,6 +85,7 @@ pub(super) async fn strike(play: &mut Play<Patroni>, way: Way) -> Act {
             cluster.nodes[leader].signal_patroni(Signal::SIGSTOP);
             cluster.promoted().await
         }
+        Way::EtcdFrozen => cluster.lose_etcd().await,
         Way::StandbyKilled => {
             let standby = cluster.standby();
             cluster.nodes[standby].kill().await;
