@@ -65,14 +65,17 @@ impl Vtid {
     /// [`MalformedVtid`] for any text of another form: look-alike letters and digits, signs, spaces,
     /// fewer than four digits, a zero in front of five or more.
     pub fn parse(text: &str) -> Result<ParsedVtid, MalformedVtid> {
-        let rest = text.strip_prefix("VTID-").ok_or(MalformedVtid)?;
-        let (year, number) = rest.split_once('-').ok_or(MalformedVtid)?;
-        let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
-        let padded = number.len() > 4 && number.starts_with('0');
-        if year.len() != 4 || number.len() < 4 || padded || !digits(year) || !digits(number) {
+        let rest = text.as_bytes().strip_prefix(b"VTID-").ok_or(MalformedVtid)?;
+        let (year, rest) = rest.split_first_chunk::<4>().ok_or(MalformedVtid)?;
+        let number = rest.strip_prefix(b"-").ok_or(MalformedVtid)?;
+        let digits = |s: &[u8]| s.iter().all(u8::is_ascii_digit);
+        let padded = number.len() > 4 && number.starts_with(b"0");
+        if number.len() < 4 || padded || !digits(year) || !digits(number) {
             return Err(MalformedVtid);
         }
-        let year = year.parse().map_err(|_| MalformedVtid)?;
+        let year = year.iter().fold(0, |year, digit| year * 10 + u16::from(digit - b'0'));
+        // Digits alone, so it begins at a character.
+        let number = &text[text.len() - number.len()..];
         // A parse failure can only be an overflow here: well-formed, and past every number we give out.
         let number =
             number.parse::<u64>().ok().filter(|n| i64::try_from(*n).is_ok()).and_then(NonZeroU64::new);

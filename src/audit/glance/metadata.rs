@@ -95,7 +95,7 @@ impl Open<'_> {
         reader.literal(":")?;
         let Level::Object(first) = self.levels[self.depth - 1] else { return None };
         let known = &self.keys[first..];
-        if known.len() >= MAX_KEYS || known.iter().any(|key| key.of(self.line) == text) {
+        if known.len() >= MAX_KEYS || known.iter().any(|key| key.of(self.line) == text.as_bytes()) {
             return None;
         }
         self.keys.push(span);

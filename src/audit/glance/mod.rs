@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::domain::command::ParentRef;
 use crate::domain::event::EventType;
-use crate::domain::lawful::{Asked, Fact};
+use crate::domain::lawful::{Asked, Fact, Text};
 use crate::domain::origin::{IdempotencyKey, RequestHash, RequestId, Role, TraceParent};
 use crate::domain::position::{Position, Version};
 use crate::domain::record::LedgerId;
@@ -72,6 +72,21 @@ pub fn key_mark(actor: &str, key: &str) -> KeyMark {
 #[derive(Debug, Default)]
 pub struct Scratch {
     keys: Vec<Span>,
+    /// The last source, which the next record has too.
+    source: Option<(String, LedgerId)>,
+}
+
+impl Scratch {
+    fn source(&mut self, text: &str) -> Option<LedgerId> {
+        if let Some((last, ledger)) = &self.source
+            && last == text
+        {
+            return Some(*ledger);
+        }
+        let ledger = LedgerId::parse_source(text)?;
+        self.source = Some((text.to_owned(), ledger));
+        Some(ledger)
+    }
 }
 
 impl Glance {
@@ -95,15 +110,15 @@ impl Glance {
             vtid: self.vtid,
             version: self.version,
             time: self.time,
-            tenant: self.tenant.of(line),
-            actor: self.actor.of(line),
+            tenant: Text(self.tenant.of(line)),
+            actor: Text(self.actor.of(line)),
             role: self.role,
-            actor_tenant: self.actor_tenant.map(|span| span.of(line)),
-            request: self.request.of(line),
+            actor_tenant: self.actor_tenant.map(|span| Text(span.of(line))),
+            request: Text(self.request.of(line)),
             has_key: self.key.is_some(),
             asked: match self.asked {
                 GlancedAsk::Create { tenant, status, parent } => {
-                    Asked::Create { tenant: tenant.of(line), status, parent }
+                    Asked::Create { tenant: Text(tenant.of(line)), status, parent }
                 }
                 GlancedAsk::Patch { completes, status, is_empty } => {
                     Asked::Patch { completes, status, is_empty }
@@ -123,7 +138,7 @@ fn attributes(reader: &mut Reader, scratch: &mut Scratch) -> Option<Glance> {
     reader.literal(r#"{"specversion":"1.0","id":""#)?;
     let id = reader.read(uuid)?;
     reader.literal(r#","source":""#)?;
-    let source = reader.read(LedgerId::parse_source)?;
+    let source = reader.plain().and_then(|(text, _)| scratch.source(text))?;
     reader.literal(r#","type":""#)?;
     let kind = reader.read(EventType::parse)?;
     reader.literal(r#","subject":""#)?;

@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr2;
-
 /// A piece of a line. Lines have 65,535 bytes at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span {
@@ -17,10 +15,8 @@ impl Span {
     }
 
     /// The piece of the line that it was found in.
-    pub(super) fn of(self, line: &[u8]) -> &str {
-        // Invariant: the whole line was read as UTF-8, and a span ends at quotes.
-        let piece = line.get(usize::from(self.from)..usize::from(self.to)).unwrap_or_default();
-        str::from_utf8(piece).unwrap_or_default()
+    pub(super) fn of(self, line: &[u8]) -> &[u8] {
+        line.get(usize::from(self.from)..usize::from(self.to)).unwrap_or_default()
     }
 }
 
@@ -55,11 +51,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes this very text.
+    #[inline]
     pub(super) fn literal(&mut self, text: &str) -> Option<()> {
         self.skip(text).then_some(())
     }
 
     /// Takes this very text, if it comes next.
+    #[inline]
     pub(super) fn skip(&mut self, text: &str) -> bool {
         let comes = self.rest().starts_with(text.as_bytes());
         if comes {
@@ -71,12 +69,11 @@ impl<'a> Reader<'a> {
     /// The rest of a string without escapes; takes its closing quote.
     pub(super) fn plain(&mut self) -> Option<(&'a str, Span)> {
         let from = self.at;
-        let length = memchr2(b'"', b'\\', self.rest())?;
-        let to = from + length;
-        let text = self.line.get(from..to)?;
-        if self.line.as_bytes().get(to) != Some(&b'"') || has_control(text) {
+        let to = from + plain_bytes(self.rest());
+        if self.line.as_bytes().get(to) != Some(&b'"') {
             return None;
         }
+        let text = self.line.get(from..to)?;
         self.at = to + 1;
         Some((text, Span::new(from, to)?))
     }
@@ -107,14 +104,11 @@ impl<'a> Reader<'a> {
     pub(super) fn string(&mut self) -> Option<bool> {
         let mut plain = true;
         loop {
-            let length = memchr2(b'"', b'\\', self.rest())?;
-            let text = self.line.get(self.at..self.at + length)?;
-            if has_control(text) {
-                return None;
-            }
-            self.at += length;
-            if self.next()? == b'"' {
-                return Some(plain);
+            self.at += plain_bytes(self.rest());
+            match self.next()? {
+                b'"' => return Some(plain),
+                b'\\' => {}
+                _ => return None,
             }
             plain = false;
             self.escape()?;
@@ -154,7 +148,41 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// To the end without a branch, so that many bytes are looked at in one step.
-fn has_control(text: &str) -> bool {
-    text.bytes().fold(false, |found, byte| found | (byte < 0x20))
+/// The byte eight times.
+const fn eight(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
+/// How many bytes come before the next quote, backslash or control character, or the end. Eight at a time: of each byte the
+/// highest bit of `found` tells whether it is one of them, up to and with the first that is.
+fn plain_bytes(bytes: &[u8]) -> usize {
+    let (pieces, rest) = bytes.as_chunks::<8>();
+    for (index, piece) in pieces.iter().enumerate() {
+        let word = u64::from_le_bytes(*piece);
+        let is_zero = |word: u64| word.wrapping_sub(eight(1)) & !word;
+        let is_control = word.wrapping_sub(eight(0x20)) & !word;
+        let found = (is_zero(word ^ eight(b'"')) | is_zero(word ^ eight(b'\\')) | is_control) & eight(0x80);
+        if found != 0 {
+            return index * 8 + found.trailing_zeros() as usize / 8;
+        }
+    }
+    let is_plain = |byte: &&u8| **byte >= 0x20 && **byte != b'"' && **byte != b'\\';
+    pieces.len() * 8 + rest.iter().take_while(is_plain).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_first_byte_that_is_not_plain_is_found(
+            bytes in proptest::collection::vec(prop_oneof![4 => any::<u8>(), 1 => Just(b'"'), 8 => 0x20u8..0x7f], 0..40),
+        ) {
+            let expected = bytes.iter().position(|byte| *byte < 0x20 || *byte == b'"' || *byte == b'\\');
+            prop_assert_eq!(plain_bytes(&bytes), expected.unwrap_or(bytes.len()));
+        }
+    }
 }

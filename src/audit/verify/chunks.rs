@@ -49,7 +49,7 @@ pub(super) enum Rest {
 pub(super) fn each_line<T: Send, S: Default>(
     source: impl Read + Send,
     look: impl Fn(&[u8], &mut S) -> T + Sync,
-    mut take: impl FnMut(&[u8], T) -> io::Result<()>,
+    mut take: impl FnMut(&[u8], &T) -> io::Result<()>,
 ) -> io::Result<Rest> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let (free, blank) = channel::<Chunk<T>>();
@@ -144,14 +144,14 @@ fn narrow(place: usize) -> u32 {
 fn in_order<T>(
     done: &Receiver<(u64, Chunk<T>)>,
     free: &Sender<Chunk<T>>,
-    take: &mut impl FnMut(&[u8], T) -> io::Result<()>,
+    take: &mut impl FnMut(&[u8], &T) -> io::Result<()>,
 ) -> io::Result<()> {
     let (mut waiting, mut next) = (BTreeMap::new(), 0);
     for (number, chunk) in done {
         waiting.insert(number, chunk);
         while let Some(mut chunk) = waiting.remove(&next) {
             next += 1;
-            for (piece, found) in chunk.found.drain(..) {
+            for (piece, found) in &chunk.found {
                 take(&chunk.bytes[piece.from as usize..piece.to as usize], found)?;
             }
             if let Some(error) = chunk.failed.take() {
@@ -178,7 +178,7 @@ mod tests {
         };
         let rest = each_line(text, look, |line, found| {
             assert_eq!(line, found);
-            taken.push(found);
+            taken.push(found.clone());
             Ok(())
         });
         (taken, rest.unwrap())
@@ -220,7 +220,7 @@ mod tests {
         let given_up = each_line(
             text.as_slice(),
             |_: &[u8], (): &mut ()| (),
-            |_, ()| {
+            |_, &()| {
                 taken += 1;
                 if taken == 3 { Err(io::Error::other("enough")) } else { Ok(()) }
             },

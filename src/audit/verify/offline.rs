@@ -117,7 +117,7 @@ impl Pass {
         Self { walk, file, line: 1, said, ledger, records: 0, ended: false }
     }
 
-    fn line(&mut self, line: &[u8], looked: Looked) -> io::Result<()> {
+    fn line(&mut self, line: &[u8], looked: &Looked) -> io::Result<()> {
         self.line += 1;
         self.file.looked_at = self.line;
         let number = Some(self.line);
@@ -131,14 +131,14 @@ impl Pass {
                     self.walk.sums_missing(self.line);
                 }
                 self.records += 1;
-                let read = match &found {
+                let read = match found {
                     Found::Glanced(glance) => Ok((glance.fact(line), glance.key())),
                     Found::Parsed(parsed) => Ok((Fact::of(&parsed.0, parsed.1), key_of(&parsed.0))),
                     Found::Unreadable(error) => Err(error),
                 };
-                self.walk.record(number, leaf, read)?;
+                self.walk.record(number, *leaf, read)?;
             }
-            Looked::Mark(mark) => self.mark(&mark),
+            Looked::Mark(mark) => self.mark(mark),
             Looked::Unknown(fault) => {
                 let position = Some(self.walk.next());
                 self.file.wrong(position, number, fault.to_string());

@@ -8,9 +8,28 @@ use crate::domain::origin::Role;
 use crate::domain::position::{Position, Version};
 use crate::domain::record::{LedgerId, Recorded};
 use crate::domain::status::Status;
-use crate::domain::text::Tenant;
 use crate::domain::time::Timestamp;
 use crate::domain::vtid::Vtid;
+
+/// A text that was found to be what its type allows. As bytes: they are compared millions of times a second, and shown
+/// once, if at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Text<'a>(pub &'a [u8]);
+
+impl<'a> Text<'a> {
+    /// To be shown.
+    #[must_use]
+    pub fn as_str(self) -> &'a str {
+        // Invariant: whatever its type allows is UTF-8.
+        str::from_utf8(self.0).unwrap_or_default()
+    }
+}
+
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(text.as_bytes())
+    }
+}
 
 /// An event as the rules see it. It borrows its texts, which have been found to be what their types allow: millions of
 /// events a second are looked at, and a copy of each text would cost more than the rules do.
@@ -29,15 +48,15 @@ pub struct Fact<'a> {
     /// When it was recorded.
     pub time: Timestamp,
     /// The tenant that it bears.
-    pub tenant: &'a str,
+    pub tenant: Text<'a>,
     /// Who asked.
-    pub actor: &'a str,
+    pub actor: Text<'a>,
     /// What they may do.
     pub role: Role,
     /// Their own tenant.
-    pub actor_tenant: Option<&'a str>,
+    pub actor_tenant: Option<Text<'a>>,
     /// Their request.
-    pub request: &'a str,
+    pub request: Text<'a>,
     /// Whether it bears an idempotency key.
     pub has_key: bool,
     /// What they asked for.
@@ -50,7 +69,7 @@ pub enum Asked<'a> {
     /// `vtid-created`
     Create {
         /// The new task's tenant.
-        tenant: &'a str,
+        tenant: Text<'a>,
         /// Its first status.
         status: Status,
         /// The task that it is a part of.
@@ -75,7 +94,7 @@ impl<'a> Fact<'a> {
         let actor = &event.origin.actor;
         let asked = match &event.data {
             EventData::Created(create) => Asked::Create {
-                tenant: create.tenant.as_str(),
+                tenant: create.tenant.as_str().into(),
                 status: create.status.unwrap_or_default(),
                 parent: create.parent,
             },
@@ -92,11 +111,11 @@ impl<'a> Fact<'a> {
             vtid: event.vtid,
             version: event.version,
             time: event.recorded_at,
-            tenant: event.tenant.as_str(),
-            actor: actor.id.as_str(),
+            tenant: event.tenant.as_str().into(),
+            actor: actor.id.as_str().into(),
             role: actor.role,
-            actor_tenant: actor.tenant.as_ref().map(Tenant::as_str),
-            request: event.origin.request_id.as_str(),
+            actor_tenant: actor.tenant.as_ref().map(|tenant| tenant.as_str().into()),
+            request: event.origin.request_id.as_str().into(),
             has_key: event.origin.idempotency.is_some(),
             asked,
         }

@@ -9,10 +9,10 @@ mod breach;
 mod fact;
 mod tasks;
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 pub use breach::{Breach, Rule};
-pub use fact::{Asked, Fact};
+pub use fact::{Asked, Fact, Text};
 use tasks::{TaskState, Tasks, Tenants};
 
 use super::command::ParentRef;
@@ -33,7 +33,7 @@ pub struct Lawful {
     time: Timestamp,
     /// The ids of the events whose time is that of the last one. An id holds its event's time, and times never run
     /// backwards, so that an id can be given twice only within a millisecond.
-    ids: HashSet<u128>,
+    ids: BTreeSet<u128>,
     numbering: Numbering,
     tasks: Tasks,
     tenants: Tenants,
@@ -45,10 +45,10 @@ pub struct Lawful {
 struct Owed {
     vtid: Vtid,
     time: Timestamp,
-    actor: String,
+    actor: Vec<u8>,
     role: Role,
-    actor_tenant: Option<String>,
-    request: String,
+    actor_tenant: Option<Vec<u8>>,
+    request: Vec<u8>,
 }
 
 impl Lawful {
@@ -60,7 +60,7 @@ impl Lawful {
             foreign: 0,
             last: Position::ZERO,
             time: Timestamp::MIN,
-            ids: HashSet::new(),
+            ids: BTreeSet::new(),
             numbering: Numbering::default(),
             tasks: Tasks::default(),
             tenants: Tenants::default(),
@@ -140,10 +140,6 @@ impl Lawful {
             return Err(Rule::Id);
         }
         if fact.time > self.time {
-            // To empty a large one costs as much as to fill it.
-            if self.ids.capacity() > 4096 {
-                self.ids = HashSet::new();
-            }
             self.ids.clear();
             self.time = fact.time;
         }
@@ -153,7 +149,7 @@ impl Lawful {
     fn create(
         &mut self,
         fact: &Fact,
-        tenant: &str,
+        tenant: Text,
         status: Status,
         parent: Option<ParentRef>,
     ) -> Result<(), Rule> {
@@ -169,7 +165,7 @@ impl Lawful {
             return Err(Rule::Version { vtid, expected: version, found: fact.version });
         }
         if fact.tenant != tenant {
-            let (task, found) = (tenant.to_owned(), fact.tenant.to_owned());
+            let (task, found) = (tenant.as_str().to_owned(), fact.tenant.as_str().to_owned());
             return Err(Rule::Tenant { vtid, task, found });
         }
         match parent {
@@ -199,7 +195,7 @@ impl Lawful {
         }
         let tenant = self.tenants.name(task.tenant);
         if fact.tenant != tenant {
-            let (task, found) = (tenant.to_owned(), fact.tenant.to_owned());
+            let (task, found) = (tenant.as_str().to_owned(), fact.tenant.as_str().to_owned());
             return Err(Rule::Tenant { vtid, task, found });
         }
         if completes_create {
@@ -211,7 +207,8 @@ impl Lawful {
             Role::Authenticated => fact.actor_tenant == Some(tenant),
         };
         if !may_patch {
-            let (actor, role, tenant) = (fact.actor.to_owned(), fact.role.as_str(), tenant.to_owned());
+            let (actor, role, tenant) =
+                (fact.actor.as_str().to_owned(), fact.role.as_str(), tenant.as_str().to_owned());
             return Err(Rule::Tenancy { actor, role, vtid, tenant });
         }
         let to = status.unwrap_or(task.status);
@@ -233,10 +230,10 @@ impl Owed {
         Self {
             vtid: fact.vtid,
             time: fact.time,
-            actor: fact.actor.to_owned(),
+            actor: fact.actor.0.to_owned(),
             role: fact.role,
-            actor_tenant: fact.actor_tenant.map(str::to_owned),
-            request: fact.request.to_owned(),
+            actor_tenant: fact.actor_tenant.map(|tenant| tenant.0.to_owned()),
+            request: fact.request.0.to_owned(),
         }
     }
 
@@ -244,9 +241,9 @@ impl Owed {
         fact.asked == Asked::Patch { completes: true, status: None, is_empty: true }
             && fact.vtid == self.vtid
             && fact.time == self.time
-            && fact.actor == self.actor
+            && fact.actor.0 == self.actor
             && fact.role == self.role
-            && fact.actor_tenant == self.actor_tenant.as_deref()
-            && fact.request == self.request
+            && fact.actor_tenant.map(|tenant| tenant.0) == self.actor_tenant.as_deref()
+            && fact.request.0 == self.request
     }
 }

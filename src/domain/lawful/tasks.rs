@@ -1,5 +1,6 @@
 //! What is remembered of each task: eight bytes.
 
+use super::fact::Text;
 use crate::domain::position::Version;
 use crate::domain::status::Status;
 use crate::domain::vtid::Vtid;
@@ -76,24 +77,24 @@ fn pack(TaskState { version, status, tenant }: TaskState) -> Packed {
 /// The tenants seen, each kept once.
 #[derive(Default)]
 pub(super) struct Tenants {
-    names: Vec<Box<str>>,
-    numbers: std::collections::HashMap<Box<str>, TenantNumber>,
+    names: Vec<Box<[u8]>>,
+    numbers: std::collections::HashMap<Box<[u8]>, TenantNumber>,
 }
 
 impl Tenants {
-    pub(super) fn number(&mut self, name: &str) -> TenantNumber {
-        if let Some(number) = self.numbers.get(name) {
+    pub(super) fn number(&mut self, name: Text) -> TenantNumber {
+        if let Some(number) = self.numbers.get(name.0) {
             return *number;
         }
         // Invariant: there are fewer tenants than 2²⁹, whose names alone would fill the memory.
         let number = TenantNumber(u32::try_from(self.names.len()).unwrap_or(u32::MAX >> 3));
-        self.names.push(name.into());
-        self.numbers.insert(name.into(), number);
+        self.names.push(name.0.into());
+        self.numbers.insert(name.0.into(), number);
         number
     }
 
-    pub(super) fn name(&self, number: TenantNumber) -> &str {
-        self.names.get(number.0 as usize).map_or("", |name| name)
+    pub(super) fn name(&self, number: TenantNumber) -> Text<'_> {
+        Text(self.names.get(number.0 as usize).map_or(&[], |name| name))
     }
 }
 
@@ -115,7 +116,7 @@ mod tests {
             let state = TaskState {
                 version: Version::new(n as u64 + 1),
                 status: Status::ALL[n % 5],
-                tenant: tenants.number(["a", "b", "a"][n % 3]),
+                tenant: tenants.number(["a", "b", "a"][n % 3].into()),
             };
             tasks.add(vtid, state);
             expected.push((vtid, state));
@@ -124,7 +125,7 @@ mod tests {
             assert_eq!(tasks.place(*vtid), Some(place), "{vtid}");
             assert_eq!(tasks.get(place), *state, "{vtid}");
         }
-        assert_eq!(tenants.name(tenants.numbers["b"]), "b");
+        assert_eq!(tenants.name(tenants.numbers[b"b".as_slice()]).as_str(), "b");
         for missing in ["VTID-2025-0004", "VTID-2026-0002", "VTID-2027-0001", "VTID-2024-0001"] {
             assert_eq!(tasks.place(Vtid::parse_possible(missing).unwrap()), None, "{missing}");
         }
