@@ -24,7 +24,7 @@ use crate::leases::{Held, Leases, Role};
 use crate::log::connect::pool;
 use crate::log::servers::Servers;
 use crate::log::{EventLog, listen, notify};
-use crate::oasis::connect::{NatsArgs, NatsSettingError};
+use crate::oasis::connect::{Nats, NatsArgs, NatsSettingError};
 use crate::oasis::relay::machine::Limits;
 use crate::oasis::relay::{self, Comparer, RelayHandle, RelayOptions, RelayStatus};
 use crate::oasis::stream::StreamArgs;
@@ -111,15 +111,20 @@ pub enum StartError {
 pub struct App {
     address: SocketAddr,
     readiness: watch::Receiver<Readiness>,
-    /// HTTP stops first, then the writer, then the followers: whoever is answered is projected too.
-    stop_http: CancellationToken,
-    stop_writer: CancellationToken,
-    stop_followers: CancellationToken,
+    stops: Stops,
     http: JoinHandle<()>,
     writer: JoinHandle<()>,
     relay: RelayHandle,
     followers: Vec<JoinHandle<()>>,
     traces: Traces,
+}
+
+/// HTTP stops first, then the writer, then the followers: whoever is answered is projected too.
+#[derive(Default)]
+struct Stops {
+    http: CancellationToken,
+    writer: CancellationToken,
+    followers: CancellationToken,
 }
 
 impl App {
@@ -132,25 +137,22 @@ impl App {
         let Ground { database, log, process, elsewhere, .. } = ground;
         let AppOptions { stream, audit, auth, tuning, .. } = options;
         let (metrics, traces) = (Arc::new(Metrics::default()), Traces::from_environment()?);
-        let [stop_http, stop_writer, stop_followers] = std::array::from_fn(|_| CancellationToken::new());
+        let stops = Stops::default();
         let leases = Leases::new(process, &database);
         let [(keep_projecting, projects), (keep_relaying, relays)] =
             [Role::Projector, Role::Relay].map(|role| leases.role(role));
         let relay_options = relay_options(stream, relays.clone(), &metrics, &traces);
-        let relay = relay::spawn(log.clone(), ground.nats.clone(), relay_options, stop_followers.clone());
+        let relay = relay::spawn(log.clone(), ground.nats.clone(), relay_options, stops.followers.clone());
         let shown = audit.as_ref().map(|audit| audit_reader(audit, &database));
-        let start = |audit| {
-            let reach = (&log, &ground.nats, &database);
-            Sealing::start(audit, reach, &leases, clock.clone(), &metrics, stop_followers.clone())
-        };
-        let sealing = audit.map(start).transpose().map_err(StartError::Witnesses)?;
+        let reach = (&log, &ground.nats, &database);
+        let sealing = seal(audit, reach, &leases, &clock, &metrics, &stops.followers)?;
         let doubts = sealing.as_ref().map(|sealing| sealing.doubts.clone());
         let writer_options = writer_options(&tuning, database.clone(), relay.comparer(), doubts, &metrics);
         let (projector, projected) = Projector::new(log.clone(), &database);
         let projector = projector.by_lease(projects.clone());
         let (handle, writer_status, writer) =
-            writer::spawn(writer_options, clock.clone(), log.clone(), stop_writer.clone());
-        let (auth, keeping_keys) = Auth::start(auth, clock.clone(), stop_http.clone())?;
+            writer::spawn(writer_options, clock.clone(), log.clone(), stops.writer.clone());
+        let (auth, keeping_keys) = Auth::start(auth, clock.clone(), stops.http.clone())?;
         let memory = tuning.read_memory().map(|limits| TaskMemory::new(log.clone(), limits));
         let watched = Watched {
             pool: pool(database.clone(), 1),
@@ -168,17 +170,15 @@ impl App {
         let [reader, past] = readers(&database, &tuning, &projector, &projected, &handle);
         let (told, readiness) = watch::channel(Readiness::starting());
         let sources = Sources::new(&metrics, &readiness, relay.status(), [&reader, &past], &ground.followers);
-        let scraping = ground.scraped.map(|at| sources.serve(at, database.clone(), &stop_followers));
+        let scraping = ground.scraped.map(|at| sources.serve(at, database.clone(), &stops.followers));
         let mut followers = vec![
-            keep_projecting.start(projected.clone(), ProjectorStatus::is_able, stop_followers.clone()),
-            keep_relaying.start(relay.status(), RelayStatus::is_able, stop_followers.clone()),
-            tokio::spawn(projector.run(stop_followers.clone())),
-            tokio::spawn(watch_over(watched, told, stop_http.clone())),
+            keep_projecting.start(projected.clone(), ProjectorStatus::is_able, stops.followers.clone()),
+            keep_relaying.start(relay.status(), RelayStatus::is_able, stops.followers.clone()),
+            tokio::spawn(projector.run(stops.followers.clone())),
+            tokio::spawn(watch_over(watched, told, stops.http.clone())),
         ];
-        let looking = |them: ReadServers| tokio::spawn(them.watch(log.clone(), stop_followers.clone()));
-        followers.extend(elsewhere.clone().map(looking));
-        followers.extend(hearing(&log, &database, &leases, &stop_followers));
-        followers.extend(memory.clone().map(|memory| tokio::spawn(memory.follow(stop_followers.clone()))));
+        followers.extend(watching(&log, elsewhere.as_ref(), memory.as_ref(), &stops.followers));
+        followers.extend(hearing(&log, &database, &leases, &stops.followers));
         followers.extend(keeping_keys.into_iter().chain(scraping.into_iter().flatten()));
         followers.extend(sealing.into_iter().flat_map(Sealing::tasks));
         let api = Api {
@@ -195,12 +195,10 @@ impl App {
             traces: traces.clone(),
         };
         Ok(Self {
-            http: tokio::spawn(serve(ground.listener, HttpApp::new(api), stop_http.clone())),
+            http: tokio::spawn(serve(ground.listener, HttpApp::new(api), stops.http.clone())),
             address: ground.address,
             readiness,
-            stop_http,
-            stop_writer,
-            stop_followers,
+            stops,
             writer,
             relay,
             followers,
@@ -231,11 +229,11 @@ impl App {
     /// Answers what is under way, and ends every part, within 10 seconds.
     pub async fn stop(self) {
         tracing::info!("stopping");
-        self.stop_http.cancel();
+        self.stops.http.cancel();
         ended("HTTP", self.http, HTTP_GRACE + PART_GRACE).await;
-        self.stop_writer.cancel();
+        self.stops.writer.cancel();
         ended("the writer", self.writer, PART_GRACE).await;
-        self.stop_followers.cancel();
+        self.stops.followers.cancel();
         ended("the relay", tokio::spawn(self.relay.stopped()), PART_GRACE).await;
         for follower in self.followers {
             ended("a follower", follower, PART_GRACE / 4).await;
@@ -267,6 +265,30 @@ fn audit_reader(audit: &AuditSettings, database: &Servers) -> AuditReader {
 fn relay_options(stream: StreamArgs, lease: Held, metrics: &Metrics, traces: &Traces) -> RelayOptions {
     let (metrics, traces) = (metrics.relay.clone(), traces.clone());
     RelayOptions { stream, limits: Limits::default(), lease, metrics, traces }
+}
+
+/// Seals the log, if there is a key for it.
+fn seal(
+    audit: Option<AuditSettings>,
+    reach: (&EventLog, &Nats, &Servers),
+    leases: &Leases,
+    clock: &Clock,
+    metrics: &Metrics,
+    stop: &CancellationToken,
+) -> Result<Option<Sealing>, StartError> {
+    let start = |audit| Sealing::start(audit, reach, leases, clock.clone(), metrics, stop.clone());
+    audit.map(start).transpose().map_err(StartError::Witnesses)
+}
+
+/// Keeps what reads go to: other servers, and the memory.
+fn watching(
+    log: &EventLog,
+    elsewhere: Option<&ReadServers>,
+    memory: Option<&TaskMemory>,
+    stop: &CancellationToken,
+) -> impl Iterator<Item = JoinHandle<()>> {
+    let elsewhere = elsewhere.map(|them| tokio::spawn(them.clone().watch(log.clone(), stop.clone())));
+    elsewhere.into_iter().chain(memory.map(|memory| tokio::spawn(memory.clone().follow(stop.clone()))))
 }
 
 /// Hears of other processes, tells them, and keeps looking which server is the primary.

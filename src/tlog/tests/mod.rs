@@ -23,5 +23,5 @@ fn leaves(count: u64) -> Vec<Hash> {
 }
 
 fn hex(hash: Hash) -> String {
-    hash.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.0.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
