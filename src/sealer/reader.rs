@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgConnection;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
+use super::bundle::{self, Bundle};
 use super::table::{self, Stored};
 use super::{recent, tiles};
 use crate::domain::position::{Position, Version};
@@ -82,18 +83,6 @@ pub struct AuditReader {
     bundles: Arc<Semaphore>,
 }
 
-/// Records, each behind its length in two bytes, and a place among the bundles in memory.
-pub struct Bundle {
-    bytes: Vec<u8>,
-    _place: OwnedSemaphorePermit,
-}
-
-impl AsRef<[u8]> for Bundle {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
 impl AuditReader {
     /// Shows the log of `origin`.
     #[must_use]
@@ -147,10 +136,10 @@ impl AuditReader {
             if records.len() != width {
                 return Err(damaged(format!("records are missing from position {first} on")));
             }
-            bundle(&records)
+            bundle::print(&records).map_err(damaged)
         })
         .await?;
-        Ok(Bundle { bytes, _place: place })
+        Ok(Bundle::new(bytes, place))
     }
 
     /// That the tree of `to` leaves goes on where that of `from` ended.
@@ -294,18 +283,6 @@ fn end_of(size: u64, key: TileKey, width: usize) -> Option<u64> {
     (last <= size.checked_shr(shift)?).then(|| last << shift)
 }
 
-/// C2SP `tlog-tiles`: each record behind its length, 16 bits, big-endian.
-fn bundle(records: &[String]) -> Result<Vec<u8>, AuditFailure> {
-    let mut bytes = Vec::with_capacity(records.iter().map(|record| record.len() + 2).sum());
-    for record in records {
-        let length = u16::try_from(record.len());
-        let length = length.map_err(|_| damaged(format!("a record of {} bytes", record.len())))?;
-        bytes.extend_from_slice(&length.to_be_bytes());
-        bytes.extend_from_slice(record.as_bytes());
-    }
-    Ok(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -339,14 +316,5 @@ mod tests {
         assert!(matches!(reader.consistency(1, 2).await, Err(AuditFailure::Busy)));
         let tile = reader.tile(TileKey { level: 0, number: 0 }, 256);
         assert!(matches!(tile.await, Err(AuditFailure::Busy)));
-    }
-
-    #[test]
-    fn a_bundle_is_each_record_behind_its_length() {
-        let records = ["ab".to_owned(), String::new(), "x".repeat(65_535)];
-        let bytes = bundle(&records).unwrap();
-        assert_eq!(bytes[..6], *b"\x00\x02ab\x00\x00");
-        assert_eq!((&bytes[6..9], bytes.len()), (&b"\xff\xffx"[..], 6 + 2 + 65_535));
-        assert!(bundle(&["x".repeat(65_536)]).is_err());
     }
 }
