@@ -12,8 +12,9 @@ use nix::unistd::{Uid, User};
 
 use super::program;
 
-/// Below the ports that outgoing connections are given.
-const PORTS: std::ops::Range<u16> = 20_000..32_000;
+/// Below the ports that outgoing connections are given, and those of our own servers: who is down for a while must not find his
+/// taken by one of them.
+const PORTS: std::ops::Range<u16> = 14_000..20_000;
 
 /// A running one. Dropping it stops it, and removes its folder.
 pub(crate) struct Guarded {
