@@ -277,10 +277,11 @@ impl Stage {
         }
     }
 
-    /// Whether `PostgreSQL` has logged so.
+    /// Whether `PostgreSQL` has said so, in its log or to a process of the ledger: on a disk that is full, it can't always log.
     pub(crate) fn postgres_said(&self, what: &str) -> bool {
         let log = std::fs::read(self.postgres_options.folder.join("server.log")).unwrap();
-        String::from_utf8_lossy(&log).contains(what)
+        let was_told = |service: &Service| service.log_text().contains(what);
+        String::from_utf8_lossy(&log).contains(what) || self.services().any(was_told)
     }
 
     /// Stops all servers, so that nothing is left of them.
