@@ -141,17 +141,15 @@ impl App {
         let leases = Leases::new(process, &database);
         let [(keep_projecting, projects), (keep_relaying, relays)] =
             [Role::Projector, Role::Relay].map(|role| leases.role(role));
-        let relay_options = relay_options(stream, relays.clone(), &metrics, &traces);
-        let relay = relay::spawn(log.clone(), ground.nats.clone(), relay_options, stops.followers.clone());
+        let relaying = relay_options(stream, relays.clone(), &metrics, &traces);
+        let relay = relay::spawn(log.clone(), ground.nats.clone(), relaying, stops.followers.clone());
         let shown = audit.as_ref().map(|audit| audit_reader(audit, &database));
-        let reach = (&log, &ground.nats, &database);
-        let sealing = seal(audit, reach, &leases, &clock, &metrics, &stops.followers)?;
-        let doubts = sealing.as_ref().map(|sealing| sealing.doubts.clone());
-        let writer_options = writer_options(&tuning, database.clone(), relay.comparer(), doubts, &metrics);
+        let sealing =
+            seal(audit, (&log, &ground.nats, &database), &leases, &clock, &metrics, &stops.followers)?;
+        let writing = writer_options(&tuning, database.clone(), relay.comparer(), sealing.as_ref(), &metrics);
         let (projector, projected) = Projector::new(log.clone(), &database);
-        let projector = projector.by_lease(projects.clone());
         let (handle, writer_status, writer) =
-            writer::spawn(writer_options, clock.clone(), log.clone(), stops.writer.clone());
+            writer::spawn(writing, clock.clone(), log.clone(), stops.writer.clone());
         let (auth, keeping_keys) = Auth::start(auth, clock.clone(), stops.http.clone())?;
         let memory = tuning.read_memory().map(|limits| TaskMemory::new(log.clone(), limits));
         let watched = Watched {
@@ -164,7 +162,7 @@ impl App {
             process,
             unreadable: memory.as_ref().map(TaskMemory::unreadable),
             elsewhere: elsewhere.as_ref().map(ReadServers::trouble),
-            leases: [projects, relays],
+            leases: [projects.clone(), relays],
             sealer: sealing.as_ref().map(Sealing::watched),
         };
         let [reader, past] = readers(&database, &tuning, &projector, &projected, &handle);
@@ -174,13 +172,18 @@ impl App {
         let mut followers = vec![
             keep_projecting.start(projected.clone(), ProjectorStatus::is_able, stops.followers.clone()),
             keep_relaying.start(relay.status(), RelayStatus::is_able, stops.followers.clone()),
-            tokio::spawn(projector.run(stops.followers.clone())),
+            tokio::spawn(projector.by_lease(projects.clone()).run(stops.followers.clone())),
             tokio::spawn(watch_over(watched, told, stops.http.clone())),
         ];
-        followers.extend(watching(&log, elsewhere.as_ref(), memory.as_ref(), &stops.followers));
-        followers.extend(hearing(&log, &database, &leases, &stops.followers));
-        followers.extend(keeping_keys.into_iter().chain(scraping.into_iter().flatten()));
-        followers.extend(sealing.into_iter().flat_map(Sealing::tasks));
+        followers.extend(watching(
+            (&log, &database),
+            &leases,
+            elsewhere.as_ref(),
+            memory.as_ref(),
+            &stops.followers,
+        ));
+        let sealing = sealing.into_iter().flat_map(Sealing::tasks);
+        followers.extend(sealing.chain(keeping_keys).chain(scraping.into_iter().flatten()));
         let api = Api {
             writer: handle,
             reader: reader.with_memory(memory).with_elsewhere(elsewhere),
@@ -280,15 +283,17 @@ fn seal(
     audit.map(start).transpose().map_err(StartError::Witnesses)
 }
 
-/// Keeps what reads go to: other servers, and the memory.
+/// Keeps what reads go to, other servers and the memory; and hears of other processes.
 fn watching(
-    log: &EventLog,
+    (log, database): (&EventLog, &Servers),
+    leases: &Leases,
     elsewhere: Option<&ReadServers>,
     memory: Option<&TaskMemory>,
     stop: &CancellationToken,
 ) -> impl Iterator<Item = JoinHandle<()>> {
     let elsewhere = elsewhere.map(|them| tokio::spawn(them.clone().watch(log.clone(), stop.clone())));
-    elsewhere.into_iter().chain(memory.map(|memory| tokio::spawn(memory.clone().follow(stop.clone()))))
+    let memory = memory.map(|memory| tokio::spawn(memory.clone().follow(stop.clone())));
+    hearing(log, database, leases, stop).into_iter().chain(elsewhere).chain(memory)
 }
 
 /// Hears of other processes, tells them, and keeps looking which server is the primary.
@@ -310,9 +315,10 @@ fn writer_options(
     tuning: &TuningArgs,
     database: Servers,
     comparer: Comparer,
-    doubts: Option<watch::Sender<u64>>,
+    sealing: Option<&Sealing>,
     metrics: &Metrics,
 ) -> WriterOptions {
+    let doubts = sealing.map(|sealing| sealing.doubts.clone());
     // A restored database may lack what the stream has already. Whoever relays, each process looks for itself. It may have
     // another past than was sealed, too; writes do not wait for that.
     let compare: Compare = Arc::new(move || {
