@@ -33,7 +33,6 @@ use crate::projections::memory::TaskMemory;
 use crate::projections::projector::Projector;
 use crate::projections::read::Reader;
 use crate::projections::status::ProjectorStatus;
-use crate::sealer::reader::AuditReader;
 use crate::sealer::settings::AuditSettings;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::metrics::scrape::Sources;
@@ -45,8 +44,6 @@ use sealing::Sealing;
 
 /// How long writes wait for stream and ledger to be compared, whenever the writer's connection is a new one.
 const COMPARE_PATIENCE: Duration = Duration::from_secs(2);
-/// Connections of reads of the transparency log.
-const AUDIT_CONNECTIONS: u32 = 4;
 /// How often it is looked whether every part still runs.
 const PARTS_POLL: Duration = Duration::from_millis(500);
 /// Within this time requests under way are answered once the process is told to stop…
@@ -110,9 +107,7 @@ pub struct App {
     address: SocketAddr,
     readiness: watch::Receiver<Readiness>,
     /// HTTP stops first, then the writer, then the followers: whoever is answered is projected too.
-    stop_http: CancellationToken,
-    stop_writer: CancellationToken,
-    stop_followers: CancellationToken,
+    stops: [CancellationToken; 3],
     http: JoinHandle<()>,
     writer: JoinHandle<()>,
     relay: RelayHandle,
@@ -137,12 +132,9 @@ impl App {
             [Role::Projector, Role::Relay].map(|role| leases.role(role));
         let relay_options = relay_options(stream, relays.clone(), &metrics, &traces);
         let relay = relay::spawn(log.clone(), ground.nats.clone(), relay_options, stop_followers.clone());
-        let shown = audit.as_ref().map(|audit| audit_reader(audit, &database));
-        let start = |audit| {
-            let reach = (&log, &ground.nats, &database);
-            Sealing::start(audit, reach, &leases, clock.clone(), &metrics, stop_followers.clone())
-        };
-        let sealing = audit.map(start).transpose().map_err(StartError::Witnesses)?;
+        let reach = (&log, &ground.nats, &database);
+        let sealing = Sealing::start(audit, reach, &leases, &clock, &metrics, &stop_followers);
+        let sealing = sealing.map_err(StartError::Witnesses)?;
         let doubts = sealing.as_ref().map(|sealing| sealing.doubts.clone());
         let writer_options = writer_options(&tuning, database.clone(), relay.comparer(), doubts, &metrics);
         let (projector, projected) = Projector::new(log.clone(), &database);
@@ -179,6 +171,7 @@ impl App {
         followers.extend(hearing(&log, &database, &leases, &stop_followers));
         followers.extend(memory.clone().map(|memory| tokio::spawn(memory.follow(stop_followers.clone()))));
         followers.extend(keeping_keys.into_iter().chain(scraping.into_iter().flatten()));
+        let shown = sealing.as_ref().map(|sealing| sealing.shown.clone());
         followers.extend(sealing.into_iter().flat_map(Sealing::tasks));
         let api = Api {
             writer: handle,
@@ -193,18 +186,8 @@ impl App {
             traces: traces.clone(),
         };
         let http = tokio::spawn(serve(ground.listener, HttpApp::new(api), stop_http.clone()));
-        Ok(Self {
-            address: ground.address,
-            readiness,
-            stop_http,
-            stop_writer,
-            stop_followers,
-            http,
-            writer,
-            relay,
-            followers,
-            traces,
-        })
+        let stops = [stop_http, stop_writer, stop_followers];
+        Ok(Self { address: ground.address, readiness, stops, http, writer, relay, followers, traces })
     }
 
     /// Where HTTP is served.
@@ -230,11 +213,12 @@ impl App {
     /// Answers what is under way, and ends every part, within 10 seconds.
     pub async fn stop(self) {
         tracing::info!("stopping");
-        self.stop_http.cancel();
+        let [stop_http, stop_writer, stop_followers] = self.stops;
+        stop_http.cancel();
         ended("HTTP", self.http, HTTP_GRACE + PART_GRACE).await;
-        self.stop_writer.cancel();
+        stop_writer.cancel();
         ended("the writer", self.writer, PART_GRACE).await;
-        self.stop_followers.cancel();
+        stop_followers.cancel();
         ended("the relay", tokio::spawn(self.relay.stopped()), PART_GRACE).await;
         for follower in self.followers {
             ended("a follower", follower, PART_GRACE / 4).await;
@@ -242,11 +226,6 @@ impl App {
         self.traces.stop().await;
         tracing::info!("stopped");
     }
-}
-
-/// What auditors read, by connections of their own.
-fn audit_reader(audit: &AuditSettings, database: &Servers) -> AuditReader {
-    AuditReader::new(pool(database.clone(), AUDIT_CONNECTIONS), audit.keys.origin().clone())
 }
 
 fn relay_options(stream: StreamArgs, lease: Held, metrics: &Metrics, traces: &Traces) -> RelayOptions {

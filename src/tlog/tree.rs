@@ -127,7 +127,8 @@ impl Tree {
 /// How many levels of tiles a tree of `size` leaves has.
 #[must_use]
 pub fn levels(size: u64) -> usize {
-    (0..).take_while(|level| width_of_level(size, *level) > 0).count()
+    // A tree of 2⁶⁴ leaves has eight.
+    (0..8).take_while(|level| width_of_level(size, *level) > 0).count()
 }
 
 /// How many hashes the last tile of a level has that is not full.
