@@ -53,7 +53,7 @@ fn main() -> ExitCode {
         Command::Projection(command) => run(projection::run(command)),
         Command::OpenApi(args) => run(std::future::ready(openapi::run(&args))),
         Command::Oasis(command) => run(oasis::run(command)),
-        Command::Audit(command) => run(audit::run(command)),
+        Command::Audit(command) => run(async { audit::run(command) }),
         Command::Witness(args) => run(witness::run(args)),
         Command::Guard(args) => guard_main(&args),
     }

@@ -29,6 +29,7 @@ const GRACE: Duration = Duration::from_secs(5);
 const IDLE_MAX: Duration = Duration::from_mins(2);
 
 /// Answers `add-checkpoint` as `witness` decides, and nothing else.
+#[must_use]
 pub fn witness_app(witness: Arc<Witness>) -> App {
     let limits = HttpLimits {
         connections_max: CONNECTIONS_MAX,

@@ -5,6 +5,7 @@
 //! that whoever subscribes holds a copy that the database can't take back, [`witnesses`] asks others to sign, and [`walk`] looks
 //! at the older past in the background. What is on record is in [`table`] and [`tiles`].
 
+pub mod bundle;
 mod leaves;
 pub mod machine;
 pub mod message;

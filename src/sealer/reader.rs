@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgConnection;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
+use super::bundle::{self, Bundle};
 use super::table::{self, Stored};
 use super::{recent, tiles};
 use crate::domain::position::{Position, Version};
@@ -30,6 +31,8 @@ const SEALED_WITHIN: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(100);
 /// Bundles in memory at a time, of 16 MiB each at most, until their callers have taken them.
 const BUNDLES_MAX: usize = 16;
+/// Looks under way at a time on behalf of anybody, so that strangers can't take every place that requests have.
+const PUBLIC_MAX: usize = 64;
 /// How long a caller waits for its turn at most.
 const TURN_WITHIN: Duration = Duration::from_secs(2);
 
@@ -51,6 +54,9 @@ pub enum AuditFailure {
     /// The event is there, but in no signed tree: try again.
     #[error("the event is not sealed yet")]
     NotSealed,
+    /// Too many ask at the same time: try again.
+    #[error("too many look at the transparency log")]
+    Busy,
     /// The database did not answer: try again.
     #[error("the transparency log can't be read: {0}")]
     Unavailable(#[from] sqlx::Error),
@@ -73,26 +79,16 @@ pub enum Sought {
 pub struct AuditReader {
     pool: Pool,
     origin: KeyName,
+    public: Arc<Semaphore>,
     bundles: Arc<Semaphore>,
-}
-
-/// Records, each behind its length in two bytes, and a place among the bundles in memory.
-pub struct Bundle {
-    bytes: Vec<u8>,
-    _place: OwnedSemaphorePermit,
-}
-
-impl AsRef<[u8]> for Bundle {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
 }
 
 impl AuditReader {
     /// Shows the log of `origin`.
     #[must_use]
     pub fn new(pool: Pool, origin: KeyName) -> Self {
-        Self { pool, origin, bundles: Arc::new(Semaphore::new(BUNDLES_MAX)) }
+        let [public, bundles] = [PUBLIC_MAX, BUNDLES_MAX].map(|max| Arc::new(Semaphore::new(max)));
+        Self { pool, origin, public, bundles }
     }
 
     /// The newest checkpoint, with what witnesses have added to it so far.
@@ -100,6 +96,7 @@ impl AuditReader {
     /// # Errors
     /// [`AuditFailure`]
     pub async fn checkpoint(&self) -> Result<Checkpoint, AuditFailure> {
+        let _place = self.public.try_acquire().map_err(|_| AuditFailure::Busy)?;
         within(async { self.newest(&mut *self.pool.acquire().await?).await }).await
     }
 
@@ -108,6 +105,7 @@ impl AuditReader {
     /// # Errors
     /// [`AuditFailure::NotInTree`] where the signed tree has fewer.
     pub async fn tile(&self, key: TileKey, width: usize) -> Result<Vec<u8>, AuditFailure> {
+        let _place = self.public.try_acquire().map_err(|_| AuditFailure::Busy)?;
         within(async {
             let mut connection = self.pool.acquire().await?;
             let size = self.newest_size(&mut connection).await?;
@@ -138,10 +136,10 @@ impl AuditReader {
             if records.len() != width {
                 return Err(damaged(format!("records are missing from position {first} on")));
             }
-            bundle(&records)
+            bundle::print(&records).map_err(damaged)
         })
         .await?;
-        Ok(Bundle { bytes, _place: place })
+        Ok(Bundle::new(bytes, place))
     }
 
     /// That the tree of `to` leaves goes on where that of `from` ended.
@@ -149,6 +147,7 @@ impl AuditReader {
     /// # Errors
     /// [`AuditFailure::NotInTree`] where no signed tree has so many, or `from` is the larger.
     pub async fn consistency(&self, from: u64, to: u64) -> Result<Vec<Hash>, AuditFailure> {
+        let _place = self.public.try_acquire().map_err(|_| AuditFailure::Busy)?;
         within(async {
             let mut connection = self.pool.acquire().await?;
             let size = self.newest_size(&mut connection).await?;
@@ -284,21 +283,10 @@ fn end_of(size: u64, key: TileKey, width: usize) -> Option<u64> {
     (last <= size.checked_shr(shift)?).then(|| last << shift)
 }
 
-/// C2SP `tlog-tiles`: each record behind its length, 16 bits, big-endian.
-fn bundle(records: &[String]) -> Result<Vec<u8>, AuditFailure> {
-    let mut bytes = Vec::with_capacity(records.iter().map(|record| record.len() + 2).sum());
-    for record in records {
-        let length = u16::try_from(record.len());
-        let length = length.map_err(|_| damaged(format!("a record of {} bytes", record.len())))?;
-        bytes.extend_from_slice(&length.to_be_bytes());
-        bytes.extend_from_slice(record.as_bytes());
-    }
-    Ok(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::connect;
 
     /// The example of tlog-tiles.md.
     #[test]
@@ -314,12 +302,19 @@ mod tests {
         assert_eq!(end_of(u64::MAX, TileKey { level: 7, number: 0 }, 255), Some(255 << 56));
     }
 
-    #[test]
-    fn a_bundle_is_each_record_behind_its_length() {
-        let records = ["ab".to_owned(), String::new(), "x".repeat(65_535)];
-        let bytes = bundle(&records).unwrap();
-        assert_eq!(bytes[..6], *b"\x00\x02ab\x00\x00");
-        assert_eq!((&bytes[6..9], bytes.len()), (&b"\xff\xffx"[..], 6 + 2 + 65_535));
-        assert!(bundle(&["x".repeat(65_536)]).is_err());
+    /// A database that does not answer keeps no more than some of those who ask waiting.
+    #[tokio::test]
+    async fn strangers_do_not_take_every_place() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("postgres://nobody@{}/nothing", silent.local_addr().unwrap());
+        let pool = connect::pool(connect::options(&url, "test").unwrap(), 1);
+        let reader = AuditReader::new(pool, "log".parse().unwrap());
+        let mut asking =
+            std::pin::pin!(futures::future::join_all((0..PUBLIC_MAX).map(|_| reader.checkpoint())));
+        assert!(futures::poll!(asking.as_mut()).is_pending());
+        assert!(matches!(reader.checkpoint().await, Err(AuditFailure::Busy)));
+        assert!(matches!(reader.consistency(1, 2).await, Err(AuditFailure::Busy)));
+        let tile = reader.tile(TileKey { level: 0, number: 0 }, 256);
+        assert!(matches!(tile.await, Err(AuditFailure::Busy)));
     }
 }

@@ -60,8 +60,8 @@ pub enum AskError<E> {
         size: u64,
     },
     /// An answer of another form, or by another key.
-    #[error("its answer bears no signature of {0}")]
-    NotSigned(PublicKey),
+    #[error("its answer bears no signature by the key of {0}")]
+    NotSigned(KeyName),
 }
 
 /// A witness that can be asked: cheap to clone.
@@ -131,7 +131,7 @@ impl WitnessClient {
         let is_size = response.headers().get(CONTENT_TYPE).is_some_and(|value| value == SIZE);
         let body = fetch::limited(response, ANSWER_BYTES_MAX).await.map_err(http)?;
         let text = body.and_then(|body| String::from_utf8(body).ok());
-        let not_signed = || AskError::NotSigned(self.address.key.clone());
+        let not_signed = || AskError::NotSigned(self.address.key.name().clone());
         match status {
             StatusCode::OK => {
                 let text = text.ok_or_else(not_signed)?;

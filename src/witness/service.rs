@@ -12,7 +12,7 @@ use super::request::AddCheckpoint;
 use super::store::{Store, StoreError};
 use crate::clock::Clock;
 use crate::tlog::checkpoint::Checkpoint;
-use crate::tlog::key::{KeyKind, PublicKey, SecretKey};
+use crate::tlog::key::{KeyKind, KeyName, PublicKey, SecretKey};
 
 /// Why there is no signature.
 #[derive(Debug, thiserror::Error)]
@@ -29,11 +29,11 @@ pub enum AddError {
 #[derive(Debug, thiserror::Error)]
 pub enum WitnessError {
     /// The key is a log's.
-    #[error("the key {0} is a log's: a witness needs one of its own kind")]
-    NotAWitness(PublicKey),
+    #[error("the key of {0} is a log's: a witness needs one of its own kind")]
+    NotAWitness(KeyName),
     /// A log's key is a witness's.
-    #[error("the key {0} is a witness's, not a log's")]
-    NotALog(PublicKey),
+    #[error("the key of {0} is a witness's, not a log's")]
+    NotALog(KeyName),
     /// What it saw can't be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -65,12 +65,12 @@ impl Witness {
         clock: Clock,
     ) -> Result<Self, WitnessError> {
         if key.public().kind() != KeyKind::Witness {
-            return Err(WitnessError::NotAWitness(key.public().clone()));
+            return Err(WitnessError::NotAWitness(key.public().name().clone()));
         }
         let mut by_origin: BTreeMap<String, Vec<PublicKey>> = BTreeMap::new();
         for key in keys {
             if key.kind() != KeyKind::Log {
-                return Err(WitnessError::NotALog(key));
+                return Err(WitnessError::NotALog(key.name().clone()));
             }
             by_origin.entry(key.name().to_string()).or_default().push(key);
         }

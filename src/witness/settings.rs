@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use reqwest::Url;
 
-use crate::tlog::key::{KeyKind, PublicKey};
+use crate::tlog::key::{KeyKind, KeyName, PublicKey};
 
 /// Where a witness is, and the key that its signatures are held to.
 #[derive(Clone, PartialEq, Eq)]
@@ -25,8 +25,8 @@ pub enum MalformedWitness {
     )]
     Form(String),
     /// A log's.
-    #[error("{0} is the key of a log, not of a witness")]
-    Kind(PublicKey),
+    #[error("the key of {0} is a log's, not a witness's")]
+    Kind(KeyName),
 }
 
 impl FromStr for WitnessAddress {
@@ -35,8 +35,8 @@ impl FromStr for WitnessAddress {
     /// Reads `URL=KEY`, the URL being the prefix of `/add-checkpoint`.
     fn from_str(text: &str) -> Result<Self, MalformedWitness> {
         // Either may have a `=` inside; what is a key is sure, by its id.
-        let parts = text.match_indices('=').map(|(at, _)| (&text[..at], &text[at + 1..]));
-        let known = parts.filter_map(|(url, key)| Some((url, PublicKey::parse(key).ok()?))).next();
+        let mut parts = text.match_indices('=').map(|(at, _)| (&text[..at], &text[at + 1..]));
+        let known = parts.find_map(|(url, key)| Some((url, PublicKey::parse(key).ok()?)));
         let form = || MalformedWitness::Form(text.to_owned());
         let (url, key) = known.ok_or_else(form)?;
         let url = Url::parse(&format!("{}/add-checkpoint", url.trim_end_matches('/'))).map_err(|_| form())?;
@@ -44,7 +44,7 @@ impl FromStr for WitnessAddress {
             return Err(form());
         }
         if key.kind() != KeyKind::Witness {
-            return Err(MalformedWitness::Kind(key));
+            return Err(MalformedWitness::Kind(key.name().clone()));
         }
         Ok(Self { url, key })
     }

@@ -1,5 +1,6 @@
 //! What a witness has signed last, on disk: a file for each log. Whoever forgets it could be shown another past.
 
+use std::fmt::Write as _;
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -93,8 +94,13 @@ impl Store {
 
     /// An origin may have any characters.
     fn path(&self, origin: &str) -> PathBuf {
-        let name: String = Sha256::digest(origin).iter().map(|byte| format!("{byte:02x}")).collect();
-        self.folder.join(name).with_extension("checkpoint")
+        let mut name = String::with_capacity(75);
+        for byte in Sha256::digest(origin) {
+            // Writing to a string can't fail.
+            let _ = write!(name, "{byte:02x}");
+        }
+        name.push_str(".checkpoint");
+        self.folder.join(name)
     }
 }
 

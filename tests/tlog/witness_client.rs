@@ -126,7 +126,7 @@ async fn only_a_signature_of_the_witness_counts() {
         log.checkpoint(9).note,
     ] {
         let told = ask(&log, &odd(&known, vec![ok(text.clone())]).await).await.unwrap_err();
-        assert!(told.contains("no signature of w+"), "{text}: {told}");
+        assert!(told.contains("no signature by the key of w"), "{text}: {told}");
     }
 }
 

@@ -17,7 +17,7 @@ pub enum AuditCommand {
 ///
 /// # Errors
 /// What was found, or stands in the way.
-pub async fn run(command: AuditCommand) -> Result<(), VerifyProofFailure> {
+pub fn run(command: AuditCommand) -> Result<(), VerifyProofFailure> {
     match command {
         AuditCommand::VerifyProof(args) => verify_proof::run(&args),
     }

@@ -15,7 +15,7 @@ use crate::domain::metadata::MAX_DEPTH;
 use crate::domain::record;
 use crate::domain::time::Timestamp;
 use crate::tlog::checkpoint::{Checkpoint, CheckpointError};
-use crate::tlog::key::{KeyKind, PublicKey};
+use crate::tlog::key::{KeyKind, KeyName, PublicKey};
 use crate::tlog::proof::{self, Proof, ProofFault};
 
 /// Check that a record is in the ledger, by a proof that was downloaded: /vtid/VTID/proof or /events/POSITION/proof
@@ -56,7 +56,7 @@ pub enum VerifyProofFailure {
     Checkpoint(#[from] CheckpointError),
     /// A witness has not signed.
     #[error("not proven: the witness {0} has not signed the checkpoint")]
-    NotWitnessed(PublicKey),
+    NotWitnessed(KeyName),
     /// What is in the tree is no record of a ledger.
     #[error("not proven: what is in the tree at this place is no record of a ledger")]
     NoRecord,
@@ -119,10 +119,10 @@ fn verify(args: &VerifyProofArgs) -> Result<Proven, VerifyProofFailure> {
     proof.check(&args.key, given)?;
     let cosigned = |witness: &PublicKey| {
         if proof.checkpoint.signed_by(&[witness])?.is_empty() {
-            return Err(VerifyProofFailure::NotWitnessed(witness.clone()));
+            return Err(VerifyProofFailure::NotWitnessed(witness.name().clone()));
         }
         let at = signed_at(&proof.checkpoint, witness);
-        Ok((witness.clone(), at.ok_or_else(|| VerifyProofFailure::NotWitnessed(witness.clone()))?))
+        Ok((witness.clone(), at.ok_or_else(|| VerifyProofFailure::NotWitnessed(witness.name().clone()))?))
     };
     let witnesses = args.witness.iter().map(cosigned).collect::<Result<_, VerifyProofFailure>>()?;
     let record = given.or(proof.record.as_deref()).ok_or(ProofFault::NoRecord)?;

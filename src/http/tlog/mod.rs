@@ -61,6 +61,7 @@ impl From<AuditFailure> for ApiError {
             AuditFailure::NotInTree => Self::Absent("the newest signed tree does not hold this"),
             AuditFailure::NoTask => Self::VtidNotFound(None),
             AuditFailure::NoEvent => Self::Absent("there is no such event"),
+            AuditFailure::Busy => Self::Unavailable(Unavailable::Busy),
             AuditFailure::NotSealed => Self::Unavailable(Unavailable::NotSealed),
             AuditFailure::Unavailable(_) => {
                 tracing::warn!(cause = %failure, "a read failed");

@@ -52,7 +52,8 @@ fn a_proof_is_one_file_that_comes_back() {
 fn a_proof_is_small() {
     const SIZE: u64 = 1_000_000;
     let key = SecretKey::generate("ledger.example.org/tasks".parse().unwrap(), KeyKind::Log).unwrap();
-    let signed = Checkpoint::sign(key.public().name(), SIZE, Hash([7; 32]), &[key.clone()]).unwrap();
+    let signed =
+        Checkpoint::sign(key.public().name(), SIZE, Hash([7; 32]), std::slice::from_ref(&key)).unwrap();
     let witness = format!("— witness.example.org/one {}\n", STANDARD.encode([0; 4 + 8 + 64]));
     let witnesses = [witness.clone(), witness.replace("one", "two"), witness.replace("one", "three")];
     let checkpoint = signed.with_signatures(&witnesses.concat()).unwrap();

@@ -30,5 +30,5 @@ fn what_is_none_is_told() {
     form(format!("witness.example.org={key}"));
     form(format!("ftp://witness.example.org={key}"));
     form(format!("https://witness.example.org?x=1={key}"));
-    assert_eq!(parse_list(&format!("http://w={log}")), Err(MalformedWitness::Kind(log)));
+    assert_eq!(parse_list(&format!("http://w={log}")), Err(MalformedWitness::Kind(log.name().clone())));
 }
