@@ -24,7 +24,7 @@ use crate::leases::{Held, Leases, Role};
 use crate::log::connect::pool;
 use crate::log::servers::Servers;
 use crate::log::{EventLog, listen, notify};
-use crate::oasis::connect::{Nats, NatsArgs, NatsSettingError};
+use crate::oasis::connect::{NatsArgs, NatsSettingError};
 use crate::oasis::relay::machine::Limits;
 use crate::oasis::relay::{self, Comparer, RelayHandle, RelayOptions, RelayStatus};
 use crate::oasis::stream::StreamArgs;
@@ -34,7 +34,6 @@ use crate::projections::memory::TaskMemory;
 use crate::projections::projector::Projector;
 use crate::projections::read::Reader;
 use crate::projections::status::ProjectorStatus;
-use crate::sealer::reader::AuditReader;
 use crate::sealer::settings::AuditSettings;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::metrics::scrape::Sources;
@@ -47,8 +46,6 @@ use sealing::Sealing;
 
 /// How long writes wait for stream and ledger to be compared, whenever the writer's connection is a new one.
 const COMPARE_PATIENCE: Duration = Duration::from_secs(2);
-/// Connections of reads of the transparency log.
-const AUDIT_CONNECTIONS: u32 = 4;
 /// How often it is looked whether every part still runs.
 const PARTS_POLL: Duration = Duration::from_millis(500);
 /// Within this time requests under way are answered once the process is told to stop…
@@ -143,9 +140,9 @@ impl App {
             [Role::Projector, Role::Relay].map(|role| leases.role(role));
         let relaying = relay_options(stream, relays.clone(), &metrics, &traces);
         let relay = relay::spawn(log.clone(), ground.nats.clone(), relaying, stops.followers.clone());
-        let shown = audit.as_ref().map(|audit| audit_reader(audit, &database));
-        let sealing =
-            seal(audit, (&log, &ground.nats, &database), &leases, &clock, &metrics, &stops.followers)?;
+        let reach = (&log, &ground.nats, &database);
+        let sealing = Sealing::start(audit, reach, &leases, &clock, &metrics, &stops.followers);
+        let sealing = sealing.map_err(StartError::Witnesses)?;
         let writing = writer_options(&tuning, database.clone(), relay.comparer(), sealing.as_ref(), &metrics);
         let (projector, projected) = Projector::new(log.clone(), &database);
         let (handle, writer_status, writer) =
@@ -175,13 +172,9 @@ impl App {
             tokio::spawn(projector.by_lease(projects.clone()).run(stops.followers.clone())),
             tokio::spawn(watch_over(watched, told, stops.http.clone())),
         ];
-        followers.extend(watching(
-            (&log, &database),
-            &leases,
-            elsewhere.as_ref(),
-            memory.as_ref(),
-            &stops.followers,
-        ));
+        let read_by = (elsewhere.as_ref(), memory.as_ref());
+        followers.extend(watching((&log, &database), &leases, read_by, &stops.followers));
+        let shown = sealing.as_ref().map(|sealing| sealing.shown.clone());
         let sealing = sealing.into_iter().flat_map(Sealing::tasks);
         followers.extend(sealing.chain(keeping_keys).chain(scraping.into_iter().flatten()));
         let api = Api {
@@ -197,16 +190,8 @@ impl App {
             metrics: metrics.requests.clone(),
             traces: traces.clone(),
         };
-        Ok(Self {
-            http: tokio::spawn(serve(ground.listener, HttpApp::new(api), stops.http.clone())),
-            address: ground.address,
-            readiness,
-            stops,
-            writer,
-            relay,
-            followers,
-            traces,
-        })
+        let http = tokio::spawn(serve(ground.listener, HttpApp::new(api), stops.http.clone()));
+        Ok(Self { address: ground.address, readiness, stops, http, writer, relay, followers, traces })
     }
 
     /// Where HTTP is served.
@@ -260,35 +245,16 @@ fn readers(
     })
 }
 
-/// What auditors read, by connections of their own.
-fn audit_reader(audit: &AuditSettings, database: &Servers) -> AuditReader {
-    AuditReader::new(pool(database.clone(), AUDIT_CONNECTIONS), audit.keys.origin().clone())
-}
-
 fn relay_options(stream: StreamArgs, lease: Held, metrics: &Metrics, traces: &Traces) -> RelayOptions {
     let (metrics, traces) = (metrics.relay.clone(), traces.clone());
     RelayOptions { stream, limits: Limits::default(), lease, metrics, traces }
-}
-
-/// Seals the log, if there is a key for it.
-fn seal(
-    audit: Option<AuditSettings>,
-    reach: (&EventLog, &Nats, &Servers),
-    leases: &Leases,
-    clock: &Clock,
-    metrics: &Metrics,
-    stop: &CancellationToken,
-) -> Result<Option<Sealing>, StartError> {
-    let start = |audit| Sealing::start(audit, reach, leases, clock.clone(), metrics, stop.clone());
-    audit.map(start).transpose().map_err(StartError::Witnesses)
 }
 
 /// Keeps what reads go to, other servers and the memory; and hears of other processes.
 fn watching(
     (log, database): (&EventLog, &Servers),
     leases: &Leases,
-    elsewhere: Option<&ReadServers>,
-    memory: Option<&TaskMemory>,
+    (elsewhere, memory): (Option<&ReadServers>, Option<&TaskMemory>),
     stop: &CancellationToken,
 ) -> impl Iterator<Item = JoinHandle<()>> {
     let elsewhere = elsewhere.map(|them| tokio::spawn(them.clone().watch(log.clone(), stop.clone())));

@@ -61,15 +61,12 @@ pub fn run(args: KeygenArgs) -> Result<(), KeygenFailure> {
     let name = name.map_err(|error| std::io::Error::other(error.to_string()))?;
     let key = SecretKey::generate(name, kind)?;
     let mut out = std::io::stdout().lock();
-    match &args.out {
-        Some(path) => {
-            write_new(path, &key)?;
-            writeln!(out, "{}", key.public())?;
-        }
-        None => {
-            writeln!(out, "{}", key.print())?;
-            writeln!(std::io::stderr(), "{}", key.public())?;
-        }
+    if let Some(path) = &args.out {
+        write_new(path, &key)?;
+        writeln!(out, "{}", key.public())?;
+    } else {
+        writeln!(out, "{}", key.print())?;
+        writeln!(std::io::stderr(), "{}", key.public())?;
     }
     Ok(())
 }

@@ -78,6 +78,7 @@ impl RequestId {
 
     /// Whether [`Self::parse`] would take the text.
     #[must_use]
+    #[expect(clippy::needless_bitwise_bool, reason = "records are looked at by the million")]
     pub fn allows(text: &str) -> bool {
         // From - to : are - . / and the digits. To the end without a branch.
         let allowed = |b: u8| b.is_ascii_alphabetic() | (b'-'..=b':').contains(&b) | (b == b'_');
@@ -116,6 +117,7 @@ impl TraceParent {
 
     /// Whether [`Self::parse`] would take the text.
     #[must_use]
+    #[expect(clippy::needless_bitwise_bool, reason = "records are looked at by the million")]
     pub fn allows(text: &str) -> bool {
         Self::has_form(text).unwrap_or(false)
     }
@@ -160,6 +162,7 @@ impl IdempotencyKey {
 
     /// Whether [`Self::parse`] would take the text.
     #[must_use]
+    #[expect(clippy::needless_bitwise_bool, reason = "records are looked at by the million")]
     pub fn allows(text: &str) -> bool {
         matches!(text.len(), 1..=255) && text.bytes().all(|b| b.is_ascii_graphic())
     }

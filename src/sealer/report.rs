@@ -77,9 +77,10 @@ async fn hold_as(parts: &Parts, hold: Option<Hold>) -> Result<(), sqlx::Error> {
     let mut turn = Turn::open(connect(&parts.database).await?).await?;
     turn.set_past_hold(hold.as_ref()).await?;
     turn.commit().await?;
-    match &hold {
-        Some(hold) => tracing::error!(reason = hold.reason, "a hold stops all writes"),
-        None => tracing::info!("the past is the one that was sealed: the sealer's hold is lifted"),
+    if let Some(hold) = &hold {
+        tracing::error!(reason = hold.reason, "a hold stops all writes");
+    } else {
+        tracing::info!("the past is the one that was sealed: the sealer's hold is lifted");
     }
     Ok(())
 }

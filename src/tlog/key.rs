@@ -90,13 +90,14 @@ pub struct PublicKey {
     name: KeyName,
     kind: KeyKind,
     id: u32,
-    key: VerifyingKey,
+    /// Not inside: it is large, with what is computed from it.
+    key: Box<VerifyingKey>,
 }
 
 impl PublicKey {
     fn new(name: KeyName, kind: KeyKind, key: VerifyingKey) -> Self {
         let id = signed_note::key_id(name.as_str(), &with_type(kind, key.as_bytes()));
-        Self { name, kind, id, key }
+        Self { name, kind, id, key: Box::new(key) }
     }
 
     /// Reads a verifier key (`NAME+ID+BASE64`).

@@ -212,18 +212,22 @@ pub(super) async fn assert_table(url: &str) {
 }
 
 /// Every right that anybody but the owner has, to the letter: the object, and who may do what with it.
-const RIGHTS: [&str; 24] = [
+const RIGHTS: [&str; 30] = [
     "\"VtidLedger\": authenticated select; service_role select; vtid_ledger_projector delete, insert, select, update",
     "ledger._migrations: vtid_ledger_projector select; vtid_ledger_writer select",
     "ledger.accepted_loss: authenticated select; service_role select; vtid_ledger_projector select; vtid_ledger_writer insert, select",
     "ledger.append(): vtid_ledger_writer execute",
     "ledger.append_lock(): vtid_ledger_projector execute; vtid_ledger_writer execute",
+    "ledger.audit_key: authenticated select; service_role select; vtid_ledger_projector select; vtid_ledger_writer insert, select",
     "ledger.check_completion(): vtid_ledger_writer execute",
+    "ledger.checkpoint: authenticated select; service_role select; vtid_ledger_projector select; vtid_ledger_writer insert, select",
+    "ledger.cosignature: authenticated select; service_role select; vtid_ledger_projector select; vtid_ledger_writer insert, select",
     "ledger.event: authenticated select; service_role select; vtid_ledger_projector select; vtid_ledger_writer insert, select",
     "ledger.give_back_lease(): vtid_ledger_projector execute; vtid_ledger_writer execute",
     "ledger.hold: vtid_ledger_projector insert, select, update; vtid_ledger_writer delete, insert, select, update",
     "ledger.identity: authenticated select; service_role select; vtid_ledger_projector select; vtid_ledger_writer select",
     "ledger.keep_lease(): vtid_ledger_projector execute; vtid_ledger_writer execute",
+    "ledger.keep_tiles(): vtid_ledger_writer execute",
     "ledger.lease: vtid_ledger_projector delete, insert, select; vtid_ledger_writer delete, insert, select",
     "ledger.move_cursor(): vtid_ledger_projector execute",
     "ledger.progress: vtid_ledger_projector delete, insert, select",
@@ -234,7 +238,9 @@ const RIGHTS: [&str; 24] = [
     "ledger.projection.revision: vtid_ledger_projector update",
     "ledger.projection_lock(): vtid_ledger_projector execute",
     "ledger.prune_progress(): vtid_ledger_projector execute",
+    "ledger.seal(): vtid_ledger_writer execute",
     "ledger.snapshot: vtid_ledger_projector insert, select, update; vtid_ledger_writer select",
+    "ledger.tile: authenticated select; service_role select; vtid_ledger_projector select; vtid_ledger_writer insert, select",
     "ledger.write_vtid_ledger(): vtid_ledger_projector execute",
     "schema ledger: authenticated usage; service_role usage; vtid_ledger_projector usage; vtid_ledger_writer usage",
 ];

@@ -27,6 +27,9 @@ const STREAM: &str = "OASIS_VTID_LEDGER_AUDIT";
 const CHECKPOINTS: &str = "oasis.system.vtid-ledger-audit.checkpoint";
 const FINDINGS: &str = "oasis.system.vtid-ledger-audit.ledger-tampered";
 
+/// Writes that are waited for at a time.
+const BATCH: usize = 200;
+
 pub(super) struct Stage {
     pub(super) platform: Platform,
     pub(super) key: SecretKey,
@@ -204,7 +207,9 @@ impl Stage {
 /// Writes at least so many events.
 pub(super) async fn write(service: &Service, count: usize) {
     let load = Load::start(&[service], 8, Duration::from_millis(1));
-    load.further(count).await;
+    for written in (0..count).step_by(BATCH) {
+        load.further(BATCH.min(count - written)).await;
+    }
     load.stop().await;
 }
 

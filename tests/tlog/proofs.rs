@@ -6,6 +6,7 @@ use reqwest::Method;
 use vtid_ledger::tlog::proof::Proof;
 
 use super::stage::{Stage, stage};
+use crate::support::eventually;
 use crate::support::service::Answer;
 
 fn parsed(stage: &Stage, answer: &Answer) -> Proof {
@@ -109,7 +110,10 @@ async fn a_record_that_was_changed_has_no_proof() {
     stage.seal().await;
     change_record(&stage, 3).await;
     stage.get("/events/3/proof").await.expect(500);
-    assert!(stage.service.log_text().contains("is not the one that was sealed"));
+    eventually("the log says why", async || {
+        stage.service.log_text().contains("is not the one that was sealed").then_some(())
+    })
+    .await;
 }
 
 /// As somebody might who owns the database.

@@ -43,12 +43,12 @@ impl<const N: usize> Table<N> {
     /// Prints the heads, each with the width that its column has at least.
     pub(super) fn begin(out: &mut impl Write, heads: [(&str, usize); N]) -> io::Result<Self> {
         let table = Self { widths: heads.map(|(head, width)| width.max(head.chars().count())) };
-        table.row(out, heads.map(|(head, _)| head.to_owned()))?;
-        table.row(out, table.widths.map(|width| "-".repeat(width)))?;
+        table.row(out, &heads.map(|(head, _)| head.to_owned()))?;
+        table.row(out, &table.widths.map(|width| "-".repeat(width)))?;
         Ok(table)
     }
 
-    pub(super) fn row(&self, out: &mut impl Write, cells: [String; N]) -> io::Result<()> {
+    pub(super) fn row(&self, out: &mut impl Write, cells: &[String; N]) -> io::Result<()> {
         let mut line = String::new();
         for (cell, width) in cells.iter().zip(self.widths) {
             line.push_str(cell);
