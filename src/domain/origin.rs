@@ -117,7 +117,6 @@ impl TraceParent {
 
     /// Whether [`Self::parse`] would take the text.
     #[must_use]
-    #[expect(clippy::needless_bitwise_bool, reason = "records are looked at by the million")]
     pub fn allows(text: &str) -> bool {
         Self::has_form(text).unwrap_or(false)
     }
@@ -162,7 +161,6 @@ impl IdempotencyKey {
 
     /// Whether [`Self::parse`] would take the text.
     #[must_use]
-    #[expect(clippy::needless_bitwise_bool, reason = "records are looked at by the million")]
     pub fn allows(text: &str) -> bool {
         matches!(text.len(), 1..=255) && text.bytes().all(|b| b.is_ascii_graphic())
     }
