@@ -81,8 +81,8 @@ async fn tiles_without_their_checkpoint_do_no_harm() {
     assert_eq!(keep(&mut connection, &stage.origin, last, &full).await.unwrap(), Kept::Done, "again");
     // Of an event that a failover has lost nothing is kept, and of other records neither.
     let Cursor::At { position, .. } = last else { unreachable!() };
-    let lost = Cursor::At { position, id: uuid::Uuid::from_u128(1) };
-    assert_eq!(keep(&mut connection, &stage.origin, lost, &full).await.unwrap(), Kept::OtherPast);
+    let gone = Cursor::At { position, id: uuid::Uuid::from_u128(1) };
+    assert_eq!(keep(&mut connection, &stage.origin, gone, &full).await.unwrap(), Kept::OtherPast);
     let mut other = full.clone();
     other[0].hashes[0] ^= 1;
     assert_eq!(keep(&mut connection, &stage.origin, last, &other).await.unwrap(), Kept::Different);

@@ -269,10 +269,10 @@ impl Walk {
     }
 
     /// The newest checkpoint is of that size, and of the tree as far as that has no more.
-    fn stands(&self, sealer: usize, sealed: Position) -> bool {
+    fn stands(&self, sealer: usize, size: Position) -> bool {
         let tree = &self.sealers[sealer].tree;
         let newest = self.database.checkpoints.last().map_or(&[][..], |newest| &newest.leaves);
-        newest.len() as u64 == sealed.get() && (tree.len() > newest.len() || tree == newest)
+        newest.len() as u64 == size.get() && (tree.len() > newest.len() || tree == newest)
     }
 
     /// The checkpoints that are on record and not in the stream.
@@ -314,8 +314,8 @@ impl Walk {
         self.sealers[sealer].tree = bytes(&self.database.log[..size]);
         self.sealers[sealer].outside = self.stream.last().cloned().unwrap_or_default();
         self.sealers[sealer].session = true;
-        let sealed = cursor(&self.database.log, size);
-        Ok(Input::Fits { sealed, floor: Position::new(floor as u64) })
+        let last = cursor(&self.database.log, size);
+        Ok(Input::Fits { sealed: last, floor: Position::new(floor as u64) })
     }
 
     fn read(&mut self, sealer: usize, log: &[Event], after: Cursor, few: bool, due: bool) -> Input {
@@ -431,7 +431,7 @@ impl Walk {
     fn can(&self, fault: Fault, sealer: usize) -> usize {
         let asked = &self.sealers[sealer].asked;
         let once = |can: bool| usize::from(can);
-        let sealed = !self.database.checkpoints.is_empty();
+        let has_any = !self.database.checkpoints.is_empty();
         match fault {
             Fault::Crash => 1,
             Fault::Failover => once(sealer == 0) * self.earlier.len(),
@@ -448,7 +448,7 @@ impl Walk {
             Fault::Tamper => once(sealer == 0) * self.database.log.len(),
             Fault::Truncate => once(sealer == 0 && !self.database.log.is_empty()),
             // What was not given out yet nobody can tell from what is put in its place.
-            Fault::Rewrite => once(sealer == 0 && sealed && self.publishable().is_empty()),
+            Fault::Rewrite => once(sealer == 0 && has_any && self.publishable().is_empty()),
             Fault::Recover => once(
                 sealer == 0
                     && self.lost.len() > self.database.log.len()
