@@ -431,7 +431,7 @@ impl Walk {
     fn can(&self, fault: Fault, sealer: usize) -> usize {
         let asked = &self.sealers[sealer].asked;
         let once = |can: bool| usize::from(can);
-        let any_sealed = !self.database.checkpoints.is_empty();
+        let has_any = !self.database.checkpoints.is_empty();
         match fault {
             Fault::Crash => 1,
             Fault::Failover => once(sealer == 0) * self.earlier.len(),
@@ -448,7 +448,7 @@ impl Walk {
             Fault::Tamper => once(sealer == 0) * self.database.log.len(),
             Fault::Truncate => once(sealer == 0 && !self.database.log.is_empty()),
             // What was not given out yet nobody can tell from what is put in its place.
-            Fault::Rewrite => once(sealer == 0 && any_sealed && self.publishable().is_empty()),
+            Fault::Rewrite => once(sealer == 0 && has_any && self.publishable().is_empty()),
             Fault::Recover => once(
                 sealer == 0
                     && self.lost.len() > self.database.log.len()
