@@ -127,7 +127,7 @@ mod tests {
     fn rows_stand_below_their_heads() {
         let mut out = Vec::new();
         let table = Table::begin(&mut out, [("a", 3), ("long head", 0)]).unwrap();
-        table.row(&mut out, ["ü".to_owned(), "x".to_owned()]).unwrap();
+        table.row(&mut out, &["ü".to_owned(), "x".to_owned()]).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert_eq!(text, "a    long head\n---  ---------\nü    x\n");
     }
