@@ -35,7 +35,7 @@ const BATCH_BYTES: usize = 4 << 20;
 /// Tiles of one transaction at most, where its events are there already.
 const BATCH_TILES: usize = 256;
 /// Times were right when they were recorded; how this database's clock stands to them says nothing.
-const ANY_TIME: Duration = Duration::from_secs(10_000 * 365 * 24 * 3600);
+const ANY_TIME: Duration = Duration::from_hours(10_000 * 365 * 24);
 
 /// Why an import can't be done, or not go on. What was imported before stays, and counts next time.
 #[derive(Debug, thiserror::Error)]
@@ -177,7 +177,7 @@ impl Pass {
         if self.found.position().get() > events {
             return Err(ImportError::OtherEvents(self.found.position()).into());
         }
-        while let Some(line) = reader.next()? {
+        while let Some(line) = reader.next_line()? {
             match line {
                 Line::Record(record) => {
                     let parsed = str::from_utf8(record).ok().map(|text| Recorded::parse(text.into()));

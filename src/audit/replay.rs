@@ -112,7 +112,7 @@ pub fn replay_file(
     let mut reader = ExportReader::open(source)?;
     let events = reader.header().events;
     let mut replayed = Replayed::default();
-    while let Some(line) = reader.next()? {
+    while let Some(line) = reader.next_line()? {
         let Line::Record(record) = line else { continue };
         let parsed = parse(record);
         let position = replayed.to.next();

@@ -79,8 +79,8 @@ impl RequestId {
     /// Whether [`Self::parse`] would take the text.
     #[must_use]
     pub fn allows(text: &str) -> bool {
-        // From - to : are - . / and the digits. To the end without a branch.
-        let allowed = |b: u8| b.is_ascii_alphabetic() | (b'-'..=b':').contains(&b) | (b == b'_');
+        // From - to : are - . / and the digits. To the end without an early exit.
+        let allowed = |b: u8| b.is_ascii_alphabetic() || (b'-'..=b':').contains(&b) || b == b'_';
         matches!(text.len(), 1..=128) && text.bytes().fold(true, |valid, b| valid & allowed(b))
     }
 

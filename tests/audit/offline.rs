@@ -62,7 +62,7 @@ fn a_file_as_it_was_written_is_good() {
         assert_eq!(report.events, events as u64);
         let mut reader = ExportReader::open(file.as_slice()).unwrap();
         let mut read = 0;
-        while let Some(line) = reader.next().unwrap() {
+        while let Some(line) = reader.next_line().unwrap() {
             read += usize::from(matches!(line, Line::Record(_)));
         }
         assert_eq!(read, events);

@@ -99,7 +99,7 @@ impl<R: BufRead> ExportReader<R> {
     ///
     /// # Errors
     /// [`FileError`]; nothing that follows can be trusted.
-    pub fn next(&mut self) -> Result<Option<Line<'_>>, FileError> {
+    pub fn next_line(&mut self) -> Result<Option<Line<'_>>, FileError> {
         self.line += 1;
         let line = self.line;
         let more = read_line(&mut self.source, &mut self.buffer).map_err(|fault| fault.at(line))?;

@@ -71,20 +71,16 @@ pub(super) fn each_line<T: Send, S: Default>(
         in_order(&done, &free, &mut take)?;
         // It ended, or there would be more to take.
         drop(free);
-        reader.join().unwrap_or_else(|_| Err(io::Error::other("the thread that reads the file broke")))
+        reader.join().map_err(|_| io::Error::other("the thread that reads the file broke"))
     })
 }
 
 /// Fills blank pieces from the file.
-fn cut_file<T>(
-    mut source: impl Read,
-    blank: &Receiver<Chunk<T>>,
-    cut: &Sender<(u64, Chunk<T>)>,
-) -> io::Result<Rest> {
+fn cut_file<T>(mut source: impl Read, blank: &Receiver<Chunk<T>>, cut: &Sender<(u64, Chunk<T>)>) -> Rest {
     let mut rest = Vec::new();
     for number in 0.. {
         // Whoever takes the pieces has given up, and says why.
-        let Ok(mut chunk) = blank.recv() else { return Ok(Rest::Whole) };
+        let Ok(mut chunk) = blank.recv() else { return Rest::Whole };
         chunk.bytes.clear();
         chunk.found.clear();
         chunk.bytes.append(&mut rest);
@@ -102,13 +98,13 @@ fn cut_file<T>(
         chunk.bytes.truncate(end);
         let is_stuck = end == 0 && !at_end;
         if cut.send((number, chunk)).is_err() || is_stuck {
-            return Ok(if is_stuck { Rest::TooLong } else { Rest::Whole });
+            return if is_stuck { Rest::TooLong } else { Rest::Whole };
         }
         if at_end {
             break;
         }
     }
-    Ok(if rest.is_empty() { Rest::Whole } else { Rest::Cut })
+    if rest.is_empty() { Rest::Whole } else { Rest::Cut }
 }
 
 fn look_at_chunks<T, S: Default>(

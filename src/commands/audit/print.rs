@@ -43,12 +43,12 @@ impl<const N: usize> Table<N> {
     /// Prints the heads, each with the width that its column has at least.
     pub(super) fn begin(out: &mut impl Write, heads: [(&str, usize); N]) -> io::Result<Self> {
         let table = Self { widths: heads.map(|(head, width)| width.max(head.chars().count())) };
-        table.row(out, heads.map(|(head, _)| head.to_owned()))?;
-        table.row(out, table.widths.map(|width| "-".repeat(width)))?;
+        table.row(out, &heads.map(|(head, _)| head.to_owned()))?;
+        table.row(out, &table.widths.map(|width| "-".repeat(width)))?;
         Ok(table)
     }
 
-    pub(super) fn row(&self, out: &mut impl Write, cells: [String; N]) -> io::Result<()> {
+    pub(super) fn row(&self, out: &mut impl Write, cells: &[String; N]) -> io::Result<()> {
         let mut line = String::new();
         for (cell, width) in cells.iter().zip(self.widths) {
             line.push_str(cell);
@@ -127,7 +127,7 @@ mod tests {
     fn rows_stand_below_their_heads() {
         let mut out = Vec::new();
         let table = Table::begin(&mut out, [("a", 3), ("long head", 0)]).unwrap();
-        table.row(&mut out, ["ü".to_owned(), "x".to_owned()]).unwrap();
+        table.row(&mut out, &["ü".to_owned(), "x".to_owned()]).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert_eq!(text, "a    long head\n---  ---------\nü    x\n");
     }

@@ -152,7 +152,7 @@ fn table(replayed: &Replayed, out: &mut impl Write) -> std::io::Result<()> {
             task.updated_at.to_string(),
             cell(task.description.as_str()),
         ];
-        table.row(out, row)?;
+        table.row(out, &row)?;
     }
     writeln!(out, "{} tasks as of position {}", replayed.tasks.len(), replayed.to)
 }

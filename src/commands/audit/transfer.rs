@@ -1,7 +1,7 @@
 //! `vtid-ledger audit export` and `vtid-ledger audit import`.
 
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::AuditFailure;
 use crate::audit::error::AuditError;
@@ -63,7 +63,7 @@ fn tell_export(
 /// Imports a file.
 pub(super) async fn run_import(
     servers: &Servers,
-    path: &PathBuf,
+    path: &Path,
     trusted: Trusted,
     json: bool,
     out: &mut impl Write,
@@ -81,7 +81,7 @@ pub(super) async fn run_import(
     drop(bar);
     let imported = match imported {
         // Which file, it knows not.
-        Err(AuditError::Io(error)) => return Err(AuditFailure::File(path.clone(), error)),
+        Err(AuditError::Io(error)) => return Err(AuditFailure::File(path.to_owned(), error)),
         other => other?,
     };
     if json {

@@ -57,9 +57,9 @@ pub(super) async fn of_ledger(
 /// Prints a report; fails if anything is wrong.
 pub(super) fn print(report: &Report, json: bool, out: &mut impl Write) -> Result<(), AuditFailure> {
     if json {
-        print_json(report, out)?
+        print_json(report, out)?;
     } else {
-        print_table(report, out)?
+        print_table(report, out)?;
     }
     match report.first_wrong() {
         Some((check, finding)) => {
@@ -86,7 +86,7 @@ fn print_table(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
                 format!("WRONG: {}{} (the first of {count})", place(finding), shown(&finding.what))
             }
         };
-        table.row(out, [name.to_string(), looked_at.to_string(), result])?;
+        table.row(out, &[name.to_string(), looked_at.to_string(), result])?;
     }
     writeln!(out, "{} events, root {}", report.events, report.root)?;
     for note in &report.notes {

@@ -38,8 +38,13 @@ pub(super) async fn run(
             ("asked for", 9),
         ];
         let table = Table::begin(out, heads)?;
-        who(servers, question, |recorded| bar.borrow().println(|| table.row(out, to_row(recorded))), progress)
-            .await?
+        who(
+            servers,
+            question,
+            |recorded| bar.borrow().println(|| table.row(out, &to_row(recorded))),
+            progress,
+        )
+        .await?
     };
     drop(bar);
     if !json {
