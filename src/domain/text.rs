@@ -165,7 +165,6 @@ impl Tenant {
 
     /// Whether [`Self::parse`] would take the text.
     #[must_use]
-    #[expect(clippy::needless_bitwise_bool, reason = "records are looked at by the million")]
     pub fn allows(text: &str) -> bool {
         let alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
         // To the end without an early exit.
