@@ -7,9 +7,8 @@ use super::{hex, leaves, tree_hash};
 use crate::tlog::tile::{Ask, TileKey, Tiles, goes_on, includes};
 use crate::tlog::tree::{FullTile, MisfitEdge, TILE_BYTES, Tree, edge_width, levels};
 
-/// The leaves of the reference implementation of RFC 6962, and the roots of its first eight trees.
-#[test]
-fn published_roots_of_rfc_6962() {
+/// The leaves of the trees with which the reference implementation of RFC 6962 is tested.
+fn published_leaves() -> [Hash; 8] {
     let leaves: [&[u8]; 8] = [
         b"",
         b"\x00",
@@ -20,6 +19,11 @@ fn published_roots_of_rfc_6962() {
         b"\x50\x51\x52\x53\x54\x55\x56\x57",
         b"\x60\x61\x62\x63\x64\x65\x66\x67\x68\x69\x6a\x6b\x6c\x6d\x6e\x6f",
     ];
+    leaves.map(record_hash)
+}
+
+#[test]
+fn published_roots_of_rfc_6962() {
     let roots = [
         "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
         "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
@@ -32,9 +36,41 @@ fn published_roots_of_rfc_6962() {
     ];
     let mut tree = Tree::new();
     assert_eq!(hex(tree.root()), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-    for (leaf, root) in leaves.into_iter().zip(roots) {
-        tree.push(record_hash(leaf));
+    for (leaf, root) in published_leaves().into_iter().zip(roots) {
+        tree.push(leaf);
         assert_eq!(hex(tree.root()), root, "{} leaves", tree.size());
+    }
+}
+
+/// The paths of the same tests.
+#[test]
+fn published_paths_of_rfc_6962() {
+    const A: &str = "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7";
+    const B: &str = "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e";
+    const C: &str = "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4";
+    const D: &str = "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b";
+    const E: &str = "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0";
+    const F: &str = "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7";
+    const G: &str = "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125";
+    const H: &str = "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d";
+    const I: &str = "0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a";
+    let inclusion = |size, index| Ask::Inclusion { size, index };
+    let consistency = |size, old| Ask::Consistency { size, old };
+    for (ask, path) in [
+        (inclusion(1, 0), &[][..]),
+        (inclusion(8, 0), &[A, B, C]),
+        (inclusion(8, 5), &[D, E, F]),
+        (inclusion(3, 2), &[G]),
+        (inclusion(5, 1), &[H, B, D]),
+        (consistency(1, 1), &[]),
+        (consistency(8, 1), &[A, B, C]),
+        (consistency(8, 6), &[I, E, F]),
+        (consistency(5, 2), &[B, D]),
+    ] {
+        let (Ask::Inclusion { size, .. } | Ask::Consistency { size, .. } | Ask::Root { size }) = ask;
+        let (_, tiles) = grown(&published_leaves()[..usize::try_from(size).unwrap()]);
+        let found: Vec<String> = ask.answer(&tiles).unwrap().into_iter().map(hex).collect();
+        assert_eq!(found, path, "{ask:?}");
     }
 }
 
