@@ -34,11 +34,11 @@ async fn wronged(platform: &Platform) -> (Service, String) {
         json!({"taskFamily":"DEPLOY","taskType":"step","description":"Migrate the invoices","tenant":"acme"});
     let vtid = by(&service, &ann, "req-create", CREATE, body.clone()).await.vtid().to_owned();
     let path = format!("/vtid/{vtid}");
-    let patch = ("PATCH", path.as_str());
-    by(&service, &ann, "req-assign", patch, json!({"assignedTo": "dana"})).await;
-    by(&service, &dana, "req-begin", patch, json!({"status": "active"})).await;
+    let change = ("PATCH", path.as_str());
+    by(&service, &ann, "req-assign", change, json!({"assignedTo": "dana"})).await;
+    by(&service, &dana, "req-begin", change, json!({"status": "active"})).await;
     let failed = json!({"status": "cancelled", "metadata": {"failed": true, "reason": "timeout\u{1b}[31m", "cost": 0.10}});
-    by(&service, &worker, "req-fail", patch, failed).await;
+    by(&service, &worker, "req-fail", change, failed).await;
     by(&service, &ann, "req-other", CREATE, body).await;
     caught_up(platform, 5).await;
     (service, vtid)
