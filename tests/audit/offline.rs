@@ -83,7 +83,7 @@ fn a_changed_byte_is_found_wherever_it_is() {
         let found = verify(&bad);
         assert!(found.is_bad() || found.root != report.root, "byte {at}");
         // Which line: the one that it is in, or what belongs to it.
-        let line = 1 + good[..at].iter().filter(|byte| **byte == b'\n').count() as u64;
+        let line = good[..at].split(|byte| *byte == b'\n').count() as u64;
         let (_, finding) = found.first_wrong().unwrap_or_else(|| panic!("byte {at} was not found"));
         let told = finding.line.unwrap_or(0);
         assert!(
