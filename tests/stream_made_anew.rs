@@ -9,12 +9,14 @@ use async_nats::jetstream::{self, Context};
 use futures::future::join_all;
 use vtid_ledger::oasis::stream::{StreamArgs, StreamName, context, ensure, ensure_again};
 
-use crate::support::{NatsFlavor, eventually, nats};
+use crate::support::{NatsFlavor, nats, within};
 
 const SUBJECT: &str = "oasis.system.vtid-ledger.vtid-created";
 const NAME: &str = "MADE_ANEW";
 const MESSAGES: u64 = 200;
 const TIMES: usize = 15;
+/// Beside other tests, NATS 2.9 may take half a minute to make a stream that it has just deleted.
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Makes it wherever it is missing, and fills it, many messages at a time: as a relay does.
 async fn keep_full(context: Context, args: StreamArgs, waits: bool) {
@@ -45,7 +47,7 @@ async fn times_broken(flavor: NatsFlavor, waits: bool) -> usize {
     let context = jetstream::new(async_nats::connect(nats.url()).await.unwrap());
     let mut broken = 0;
     for _ in 0..TIMES {
-        let stream = eventually("the stream to be full", async || {
+        let stream = within(PATIENCE, "the stream to be full", async || {
             let mut stream = context.get_stream(NAME).await.ok()?;
             (stream.info().await.ok()?.state.last_sequence >= MESSAGES).then_some(stream)
         })

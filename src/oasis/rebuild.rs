@@ -62,9 +62,16 @@ pub async fn remake(site: &Site) -> Result<(), RebuildError> {
             _ => return Err(error.into()),
         },
     }
-    // Running relays may have made it meanwhile, and have begun to fill it.
-    stream::ensure_again(&context, &site.stream).await?;
-    Ok(())
+    // Running relays may have made it meanwhile, and have begun to fill it. NATS 2.9 was seen to leave a question about a
+    // stream without an answer that it had just deleted; either question may be asked again.
+    let context = stream::context(site.client.clone());
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match stream::ensure_again(&context, &site.stream).await {
+            Err(StreamError::Unreachable(_)) if Instant::now() < deadline => {}
+            made => return Ok(made.map(drop)?),
+        }
+    }
 }
 
 /// Puts on record that what was lost, from `first` to `last`, is given up; nothing is written yet, so that an interrupted

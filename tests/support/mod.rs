@@ -43,7 +43,7 @@ pub(crate) fn folder() -> tempfile::TempDir {
 
 /// Asks again and again until the answer is `Some`, for half a minute at most.
 pub(crate) async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
-    within(Duration::from_secs(30), what, ask).await
+    within(Duration::from_mins(1), what, ask).await
 }
 
 /// The same with another limit.

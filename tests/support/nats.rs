@@ -29,7 +29,10 @@ impl NatsFlavor {
                 assert!(installed.exists(), "{} is missing: run `make test-deps`", installed.display());
                 // Under root the server runs as an ordinary user, who may not get at our working copy.
                 let copy = folder.join("nats-server");
-                std::fs::copy(&installed, &copy).unwrap();
+                // By another process: one that this one forks meanwhile would inherit the open copy, and a program that is
+                // open for writing can't be run.
+                let copied = std::process::Command::new("cp").arg(&installed).arg(&copy).status().unwrap();
+                assert!(copied.success(), "{} can't be copied", installed.display());
                 Some(copy)
             }
         }

@@ -92,7 +92,7 @@ pub(super) async fn strike(play: &mut Play<Patroni>, way: Way) -> Act {
             Instant::now()
         }
     };
-    let recovered = play.writes_since(since).await;
+    let recovered = play.ready_since(since).await;
     let since_strike = struck.elapsed();
     println!("    writes go on {since_strike:.1?} after the strike");
     play.scene().further(60).await;
