@@ -41,7 +41,7 @@ pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("vtid-test-").permissions(permissions).tempdir().unwrap()
 }
 
-/// Asks again and again until the answer is `Some`, for half a minute at most.
+/// Asks again and again until the answer is `Some`, for a minute at most.
 pub(crate) async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
     within(Duration::from_mins(1), what, ask).await
 }
