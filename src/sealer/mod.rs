@@ -6,6 +6,7 @@
 //! at the older past in the background. What is on record is in [`table`] and [`tiles`].
 
 pub mod bundle;
+mod check;
 mod leaves;
 pub mod machine;
 pub mod message;
@@ -14,6 +15,7 @@ mod publish;
 pub mod reader;
 mod recent;
 mod report;
+mod session;
 pub mod settings;
 mod shell;
 pub mod status;

@@ -7,48 +7,30 @@ use sqlx::PgConnection;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::check::{Checked, check, newest_size};
 use super::machine::{Input, Machine, Output};
-use super::past::{Outside, Past, known_keys, look};
+use super::past::{Outside, Past};
 use super::report::Reporter;
+use super::session::{ANSWER_TIMEOUT, Fault, Session};
 use super::status::{Finding, SealerState, SealerStatus};
-use super::stream::AuditStreamError;
 use super::table::{self, Sealed, Stored};
 use super::tiles::{self, Kept};
-use super::{Parts, Shared, witnesses};
+use super::{Parts, Shared};
 use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
 use crate::leases::Held;
 use crate::log::follow::{BATCH_EVENTS, Follower};
-use crate::log::hold::{Losses, read_losses};
+use crate::log::hold::Losses;
 use crate::log::losses::confirm_and_hold;
 use crate::log::read::ReadError;
-use crate::log::servers::Timeline;
-use crate::tlog::checkpoint::{Checkpoint, CheckpointError};
-use crate::tlog::key::PublicKey;
+use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::leaf;
 use crate::tlog::tree::{FullTile, Tree};
 
 /// A checkpoint is signed so often at most.
 const SEAL_EVERY: Duration = Duration::from_secs(1);
-/// Longer than any statement takes; after it, a seal's outcome is unknown.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// For so long the connection to NATS is waited for.
-const NATS_PATIENCE: Duration = Duration::from_secs(2);
 /// How often the newest checkpoint is looked at while nothing happens, or another process seals.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
-
-/// Why something was not done.
-#[derive(Debug, thiserror::Error)]
-enum Fault {
-    #[error(transparent)]
-    Database(#[from] sqlx::Error),
-    #[error("the connection on which the past was looked at is gone")]
-    OtherSession,
-    #[error("what was published can't be looked at: {0}")]
-    Stream(#[from] AuditStreamError),
-    #[error("a checkpoint can't be signed: {0}")]
-    Sign(#[from] CheckpointError),
-}
 
 /// What the sealer holds in memory, all of which may be lost at any time.
 pub(super) struct Shell<'a> {
@@ -57,8 +39,7 @@ pub(super) struct Shell<'a> {
     reporter: Reporter<'a>,
     doubts: watch::Receiver<u64>,
     lease: Held,
-    /// What was found of the past counts for this session alone: of a new one the past may be another.
-    session: Option<(PgConnection, Timeline)>,
+    session: Session<'a>,
     follower: Follower,
     tree: Tree,
     /// Full tiles that are not on record yet.
@@ -81,7 +62,7 @@ impl<'a> Shell<'a> {
             reporter: Reporter::new(parts),
             doubts: shared.doubts.subscribe(),
             lease: parts.lease.clone(),
-            session: None,
+            session: Session::new(&parts.database),
             follower: parts.log.follow(Cursor::Start),
             tree: Tree::new(),
             unkept: Vec::new(),
@@ -153,83 +134,30 @@ impl<'a> Shell<'a> {
         self.doubts.mark_unchanged();
         match self.try_check().await {
             Ok(input) => input,
-            Err(fault) => {
-                self.session = None;
-                Input::Failed { reason: fault.to_string() }
-            }
+            Err(fault) => self.failed(&fault),
         }
     }
 
     async fn try_check(&mut self) -> Result<Input, Fault> {
-        let origin = self.parts.keys.origin();
-        let (mut connection, timeline) = self.taken().await?;
+        let (mut connection, timeline) = self.session.take().await?;
         if !self.lease.is_held() {
-            let newest = limited(table::newest(&mut connection, origin)).await?;
-            self.session = Some((connection, timeline));
+            let newest = newest_size(&mut connection, self.parts).await?;
+            self.session.begin((connection, timeline));
             self.shared.compared.send_replace(false);
-            return Ok(Input::Followed(newest.map_or(Position::ZERO, |newest| newest.size)));
+            return Ok(Input::Followed(newest));
         }
-        let known = limited(known_keys(&mut connection, &self.parts.keys)).await?;
-        // Before the log: what was put in meanwhile is in the log then.
-        let mut outside = self.outside(&known).await?;
-        let newest = limited(table::newest(&mut connection, origin)).await?;
-        let mut misfit = self.shared.walked.borrow().clone();
-        if let Some(newest) = &newest {
-            let witnessed = witnesses::ask_all(self.parts, newest).await;
-            outside.extend(witnessed.outside);
-            misfit = misfit.or(witnessed.finding);
-        }
-        // First: what is found in the log afterwards was not given up by these.
-        let losses = limited(read_losses(&mut connection)).await?;
-        let past = look(&mut connection, &self.parts.keys, &known, &outside).await?;
-        let past = match (past, misfit) {
-            (Past::Fits { .. }, Some(finding)) => Past::Misfit(finding),
-            (past, _) => past,
-        };
+        let Checked { past, losses } = check(&mut connection, self.parts, self.shared).await?;
+        self.session.begin((connection, timeline));
+        self.shared.compared.send_replace(matches!(past, Past::Fits { .. }));
         Ok(match past {
-            Past::Misfit(finding) => {
-                self.session = Some((connection, timeline));
-                self.shared.compared.send_replace(false);
-                Input::Misfit(finding)
-            }
+            Past::Misfit(finding) => Input::Misfit(finding),
             Past::Fits { sealed, tree, ahead } => {
                 let floor = ahead.iter().map(|one| one.size).max().unwrap_or(tree.size());
-                for key in self.parts.keys.public() {
-                    limited(table::keep_key(&mut connection, origin, &key)).await?;
-                }
-                self.session = Some((connection, timeline));
-                self.losses = losses;
-                (self.tree, self.ahead) = (tree, ahead);
+                (self.tree, self.ahead, self.losses) = (tree, ahead, losses);
                 self.due_at = Instant::now() + SEAL_EVERY;
-                self.shared.compared.send_replace(true);
                 Input::Fits { sealed, floor: Position::new(floor) }
             }
         })
-    }
-
-    /// A session to look at the past on: the one that there is, if it is still the primary's.
-    async fn taken(&mut self) -> Result<(PgConnection, Timeline), sqlx::Error> {
-        match self.session.take().filter(|(_, timeline)| *timeline >= self.parts.database.timeline()) {
-            Some(session) => Ok(session),
-            None => self.parts.database.connect().await,
-        }
-    }
-
-    /// What is outside. Without it nothing is sealed: a database that was restored brings its older checkpoint with it, so
-    /// that only a copy outside tells, and what is signed over another past can't be taken back.
-    async fn outside(&self, known: &[PublicKey]) -> Result<Vec<Outside>, Fault> {
-        let mut link = self.parts.link.clone();
-        let connected = link.wait_for(|link| link.up);
-        // The sender lives as long as the client: where NATS is away, the stream says so itself.
-        let _ = timeout(NATS_PATIENCE, connected).await;
-        let opened = self.parts.stream.open().await?;
-        let newest = opened.newest(self.parts.keys.origin(), known).await?;
-        let published = newest.map(|Checkpoint { size, root, .. }| Outside {
-            whose: "the audit stream".to_owned(),
-            size,
-            root: Some(root),
-        });
-        Ok(published.into_iter().collect())
     }
 
     async fn settle(&mut self) -> Input {
@@ -288,21 +216,8 @@ impl<'a> Shell<'a> {
         wrong.next().map(Outside::others)
     }
 
-    /// Does `work` on the session on which the past was looked at, and on no other.
-    async fn on_session<T, E: Into<Fault>>(
-        &mut self,
-        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
-    ) -> Result<T, Fault> {
-        let session = self.session.take().filter(|(_, timeline)| *timeline >= self.parts.database.timeline());
-        let (mut connection, timeline) = session.ok_or(Fault::OtherSession)?;
-        let done = timeout(ANSWER_TIMEOUT, work(&mut connection)).await;
-        let done = done.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(Into::into)?;
-        self.session = Some((connection, timeline));
-        Ok(done)
-    }
-
     fn failed(&mut self, error: &dyn std::error::Error) -> Input {
-        self.session = None;
+        self.session.end();
         Input::Failed { reason: error.to_string() }
     }
 
@@ -315,7 +230,7 @@ impl<'a> Shell<'a> {
         let full = &tiles;
         let keeping =
             async move |connection: &mut PgConnection| tiles::keep(connection, origin, to, full).await;
-        match self.on_session(keeping).await {
+        match self.session.on(keeping).await {
             Ok(Kept::Done) => Input::Kept,
             Ok(Kept::OtherPast) => Input::OtherPast(to),
             Ok(Kept::Different) => {
@@ -352,13 +267,13 @@ impl<'a> Shell<'a> {
         let sealing = async move |connection: &mut PgConnection| {
             table::seal(connection, previous, checkpoint, to, now).await
         };
-        self.on_session(sealing).await
+        self.session.on(sealing).await
     }
 
     async fn look(&mut self, sealed: Position) -> Input {
         let origin = self.parts.keys.origin();
         let looking = async move |connection: &mut PgConnection| table::newest(connection, origin).await;
-        let newest = match self.on_session(looking).await {
+        let newest = match self.session.on(looking).await {
             Ok(newest) => newest,
             Err(fault) => return self.failed(&fault),
         };
@@ -373,7 +288,7 @@ impl<'a> Shell<'a> {
         // The event may have come from memory, which is as old as the writer's last look at the log.
         let known = self.parts.log.tail_losses().map_or(self.losses, |losses| losses.min(self.losses));
         self.parts.log.forget_tail();
-        self.session = None;
+        self.session.end();
         match timeout(ANSWER_TIMEOUT, confirm_and_hold(&self.parts.database, cursor, known)).await {
             Ok(Ok(())) => Input::HoldSettled,
             Ok(Err(error)) => Input::Failed { reason: error.to_string() },
@@ -398,8 +313,4 @@ impl<'a> Shell<'a> {
         }
         Input::Recheck
     }
-}
-
-async fn limited<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    timeout(ANSWER_TIMEOUT, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }

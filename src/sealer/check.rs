@@ -1,0 +1,84 @@
+//! The check of the past, before anything is sealed over it: by what is on record, in the audit stream, and with witnesses.
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+use tokio::time::timeout;
+
+use super::past::{Outside, Past, known_keys, look};
+use super::session::{ANSWER_TIMEOUT, Fault};
+use super::{Parts, Shared, table, witnesses};
+use crate::domain::position::Position;
+use crate::log::hold::{Losses, read_losses};
+use crate::tlog::checkpoint::Checkpoint;
+use crate::tlog::key::PublicKey;
+
+/// For so long the connection to NATS is waited for.
+const NATS_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What came of it.
+pub(super) struct Checked {
+    pub(super) past: Past,
+    /// The losses that had been accepted when the log was looked at.
+    pub(super) losses: Losses,
+}
+
+/// The newest checkpoint's size, whoever signed it.
+pub(super) async fn newest_size(
+    connection: &mut PgConnection,
+    parts: &Parts,
+) -> Result<Position, sqlx::Error> {
+    let newest = limited(table::newest(connection, parts.keys.origin())).await?;
+    Ok(newest.map_or(Position::ZERO, |newest| newest.size))
+}
+
+/// Holds the past against whatever is known of it, here and outside; where it fits, puts this process's keys on record.
+pub(super) async fn check(
+    connection: &mut PgConnection,
+    parts: &Parts,
+    shared: &Shared,
+) -> Result<Checked, Fault> {
+    let origin = parts.keys.origin();
+    let known = limited(known_keys(connection, &parts.keys)).await?;
+    // Before the log: what was put in meanwhile is in the log then.
+    let mut outside = published(parts, &known).await?;
+    let mut misfit = shared.walked.borrow().clone();
+    if let Some(newest) = limited(table::newest(connection, origin)).await? {
+        let witnessed = witnesses::ask_all(parts, &newest).await;
+        outside.extend(witnessed.outside);
+        misfit = misfit.or(witnessed.finding);
+    }
+    // First: what is found in the log afterwards was not given up by these.
+    let losses = limited(read_losses(connection)).await?;
+    let past = match (look(connection, &parts.keys, &known, &outside).await?, misfit) {
+        (Past::Fits { .. }, Some(finding)) => Past::Misfit(finding),
+        (past, _) => past,
+    };
+    if matches!(past, Past::Fits { .. }) {
+        for key in parts.keys.public() {
+            limited(table::keep_key(connection, origin, &key)).await?;
+        }
+    }
+    Ok(Checked { past, losses })
+}
+
+/// What the audit stream has. Without it nothing is sealed: a database that was restored brings its older checkpoint with it,
+/// so that only a copy outside tells, and what is signed over another past can't be taken back.
+async fn published(parts: &Parts, known: &[PublicKey]) -> Result<Vec<Outside>, Fault> {
+    let mut link = parts.link.clone();
+    let connected = link.wait_for(|link| link.up);
+    // The sender lives as long as the client: where NATS is away, the stream says so itself.
+    let _ = timeout(NATS_PATIENCE, connected).await;
+    let opened = parts.stream.open().await?;
+    let newest = opened.newest(parts.keys.origin(), known).await?;
+    let published = newest.map(|Checkpoint { size, root, .. }| Outside {
+        whose: "the audit stream".to_owned(),
+        size,
+        root: Some(root),
+    });
+    Ok(published.into_iter().collect())
+}
+
+async fn limited<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    timeout(ANSWER_TIMEOUT, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
