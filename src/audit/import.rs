@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::error::AuditError;
 use super::file::{ExportReader, FileFault, Line, LossMark, Mark};
-use super::stored::{keep_checkpoint, keep_cosignature, keep_key, keep_loss};
+use super::restored::{keep_checkpoint, keep_cosignature, keep_key, keep_loss};
 use super::verify::{Report, Trusted, verify_file};
 use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;

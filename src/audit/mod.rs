@@ -8,6 +8,7 @@ pub mod file;
 pub mod glance;
 pub mod import;
 pub mod replay;
+pub mod restored;
 pub mod snapshots;
 pub mod stored;
 pub mod story;

@@ -11,11 +11,12 @@ use crate::domain::evolve::evolve;
 use crate::domain::position::Position;
 use crate::domain::record::Recorded;
 use crate::domain::task::Task;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{GivenTime, Timestamp};
 use crate::domain::vtid::Vtid;
 use crate::log::connect::connect;
-use crate::log::pages::{bodies, last, last_before};
+use crate::log::pages::{bodies, last};
 use crate::log::read::ReadError;
+use crate::log::search::position_at;
 use crate::log::servers::Servers;
 
 /// Up to where.
@@ -37,8 +38,8 @@ impl std::str::FromStr for Point {
         if let Ok(position) = text.parse::<u64>() {
             return Ok(Self::Position(Position::new(position)));
         }
-        let time = chrono::DateTime::parse_from_rfc3339(text);
-        time.map(|time| Self::Time(Timestamp::from_datetime(time.to_utc())))
+        let time = GivenTime::parse(text);
+        time.map(|time| Self::Time(time.cut()))
             .map_err(|_| "must be a position, or a time such as 2026-11-28T09:30:00Z")
     }
 }
@@ -77,7 +78,7 @@ pub async fn replay(
         Point::End => head,
         Point::Position(position) if position > head => return Err(AuditError::BeyondTheEnd(head)),
         Point::Position(position) => position,
-        Point::Time(time) => last_before(&mut connection, time, true, head).await?,
+        Point::Time(time) => position_at(&mut connection, time, head).await?,
     };
     let mut replayed = Replayed::default();
     while replayed.to < to {

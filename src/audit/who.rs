@@ -5,11 +5,16 @@ use crate::domain::record::Recorded;
 use crate::domain::text::{ActorId, Tenant};
 use crate::domain::time::Timestamp;
 use crate::log::connect::connect;
-use crate::log::pages::{by_actor, last, last_before};
+use crate::log::pages::last;
 use crate::log::read::ReadError;
+use crate::log::records::{Most, RecordFilter, Stored, look};
+use crate::log::search::{position_at, position_before};
 use crate::log::servers::Servers;
 
 use super::error::AuditError;
+
+/// Of one look.
+const PAGE: Most = Most { records: 512, bytes: 4 << 20 };
 
 /// Whose events, and which of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,22 +43,28 @@ pub async fn who(
     let mut connection = connect(servers).await?;
     let head = last(&mut connection).await?.position();
     let from = match question.since {
-        Some(since) => last_before(&mut connection, since, false, head).await?,
+        Some(since) => position_before(&mut connection, since, head).await?,
         None => Position::ZERO,
     };
     let to = match question.until {
-        Some(until) => last_before(&mut connection, until, true, head).await?,
+        Some(until) => position_at(&mut connection, until, head).await?,
         None => head,
+    };
+    let filter = RecordFilter {
+        actor: Some(question.actor.clone()),
+        tenant: question.tenant.clone(),
+        ..RecordFilter::default()
     };
     let (mut after, mut told) = (from, 0);
     while after < to {
-        let found = by_actor(&mut connection, &question.actor, question.tenant.as_ref(), after, to).await?;
-        for (position, body) in found.records {
-            let recorded = Recorded::parse(body).map_err(|error| ReadError::Record { position, error })?;
+        let found = look(&mut connection, &filter, after, to, PAGE).await?;
+        for Stored { position, body } in found.records {
+            let recorded =
+                Recorded::parse(body.into()).map_err(|error| ReadError::Record { position, error })?;
             tell(&recorded)?;
             told += 1;
         }
-        after = found.looked_to;
+        after = found.to;
         progress(after.get() - from.get(), to.get() - from.get());
     }
     Ok(told)

@@ -11,12 +11,15 @@ pub mod serve;
 pub mod token;
 pub mod witness;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::App;
+use crate::config::{ConfigError, DatabaseArgs};
+use crate::dev::Endpoints;
 use crate::telemetry;
 
 /// Runs a command on a runtime of its own; an error is told on standard error, with its causes.
@@ -64,6 +67,12 @@ fn fail(error: &dyn std::error::Error) -> ExitCode {
     }
     eprintln!("vtid-ledger: {told}");
     ExitCode::FAILURE
+}
+
+/// The database's address: as it is set, or else that of the `dev` which runs in the folder `data`.
+fn database_url(database: &DatabaseArgs, data: &Path) -> Result<String, ConfigError> {
+    let running = |missing| Endpoints::read(data).map(|running| running.postgres).ok_or(missing);
+    database.url().map(str::to_owned).or_else(running)
 }
 
 /// A part of the process ended by itself; the log says why.

@@ -8,9 +8,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::database_url;
 use crate::config::{ConfigError, DatabaseArgs};
 use crate::database::{self, DatabaseError};
-use crate::dev::Endpoints;
 use crate::projections::command::{self, ProjectionArgs};
 use crate::projections::tasks::ProjectionError;
 
@@ -45,11 +45,7 @@ pub enum ProjectionFailure {
 /// # Errors
 /// [`ProjectionFailure`].
 pub async fn run(command: ProjectionCommand) -> Result<(), ProjectionFailure> {
-    let running = || Endpoints::read(&command.data).map(|endpoints| endpoints.postgres);
-    let url = match command.database.url() {
-        Ok(url) => url.to_owned(),
-        Err(missing) => running().ok_or(missing)?,
-    };
+    let url = database_url(&command.database, &command.data)?;
     let options = database::options(&url, "vtid-ledger projection")?;
     database::check_sessions(&options).await?;
     Ok(command::run(command.projection, &options, &mut std::io::stdout()).await?)

@@ -1,6 +1,6 @@
 //! What an event did to its task, field by field: the state before beside the state after.
 
-use super::json::Json;
+use super::json::{Json, ObjectWriter};
 use super::metadata::Metadata;
 use super::task::Task;
 
@@ -31,6 +31,22 @@ pub fn changes(before: Option<&Task>, after: &Task) -> Vec<FieldChange> {
         }
     }
     changed
+}
+
+/// Appends changes as the API and the commands print them: a JSON array.
+pub fn write_changes(changes: &[FieldChange], out: &mut String) {
+    out.push('[');
+    for (index, change) in changes.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        let mut object = ObjectWriter::new(out);
+        object.string("field", change.field);
+        object.json("before", &change.before);
+        object.json("after", &change.after);
+        object.finish();
+    }
+    out.push(']');
 }
 
 type Field = (&'static str, fn(&Task) -> Json);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sqlx::PgConnection;
 
 use super::{History, HistoryFailure};
-use crate::domain::changes::{FieldChange, changes};
+use crate::domain::changes::{FieldChange, changes, write_changes};
 use crate::domain::event::Event;
 use crate::domain::evolve::evolve;
 use crate::domain::json::ObjectWriter;
@@ -187,21 +187,6 @@ fn print(event: &Event, changes: &[FieldChange], out: &mut String) {
     object.string("actor_role", origin.actor.role.as_str());
     object.string_or_null("actor_tenant", origin.actor.tenant.as_ref().map(Tenant::as_str));
     object.string("request_id", origin.request_id.as_str());
-    object.print("changes", |out| print_changes(changes, out));
+    object.print("changes", |out| write_changes(changes, out));
     object.finish();
-}
-
-fn print_changes(changes: &[FieldChange], out: &mut String) {
-    out.push('[');
-    for (index, change) in changes.iter().enumerate() {
-        if index > 0 {
-            out.push(',');
-        }
-        let mut object = ObjectWriter::new(out);
-        object.string("field", change.field);
-        object.json("before", &change.before);
-        object.json("after", &change.after);
-        object.finish();
-    }
-    out.push(']');
 }

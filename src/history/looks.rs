@@ -11,7 +11,7 @@ use crate::domain::task::Task;
 use crate::domain::time::Timestamp;
 use crate::domain::vtid::Vtid;
 use crate::log::load::load_tasks;
-use crate::log::search::{end, place_at, position_at};
+use crate::log::search::{end, place_at, position_at, position_before};
 use crate::projections::question::Question;
 use crate::projections::read::{ReadFailure, Shown};
 
@@ -73,15 +73,7 @@ impl Question for Between {
 
     async fn ask(&self, connection: &mut PgConnection) -> Result<Shown<Self::Answer>, ReadFailure> {
         let after = match self.since {
-            // Times are whole milliseconds: before this one is at the one before it.
-            Some(since) => {
-                let before = Timestamp::from_millis(since.millis() - 1);
-                if before < since {
-                    position_at(connection, before, self.head).await?
-                } else {
-                    Position::ZERO
-                }
-            }
+            Some(since) => position_before(connection, since, self.head).await?,
             None => Position::ZERO,
         };
         let to = match self.until {

@@ -42,7 +42,22 @@ pub async fn place_at(
     found.map(|row| row.try_get("recorded_at").map(place)).transpose()
 }
 
-/// The last position up to `head` whose event was recorded at `time` or before; zero if there is none.
+/// The last position up to `head` whose event was recorded before `time`; zero if there is none.
+///
+/// # Errors
+/// Whatever the driver says.
+pub async fn position_before(
+    connection: &mut PgConnection,
+    time: Timestamp,
+    head: Position,
+) -> Result<Position, sqlx::Error> {
+    // Times are whole milliseconds: before this one is at the one before it.
+    let before = Timestamp::from_millis(time.millis() - 1);
+    if before < time { position_at(connection, before, head).await } else { Ok(Position::ZERO) }
+}
+
+/// The last position up to `head` whose event was recorded at `time` or before; zero if there is none. In a log that lacks
+/// events it may be one that is missing.
 ///
 /// # Errors
 /// Whatever the driver says.
@@ -51,8 +66,8 @@ pub async fn position_at(
     time: Timestamp,
     head: Position,
 ) -> Result<Position, sqlx::Error> {
-    // The event at low was recorded until then (or is none), the one after high later (or is none). Offset 0: each
-    // look is one by the primary key, whatever the planner thinks of a join.
+    // The event at low was recorded until then (or is none), the one after high later (or is none). Each look is one by the
+    // primary key, for the next event that there is.
     let found: i64 = sqlx::query_scalar(
         "with recursive search (low, high) as (
              select 0::bigint, $2::bigint
@@ -60,7 +75,9 @@ pub async fn position_at(
              select case when e.recorded_at <= $1 then s.mid else s.low end,
                  case when e.recorded_at <= $1 then s.high else s.mid - 1 end
              from (select low, high, (low + high + 1) / 2 as mid from search where low < high) s
-             cross join lateral (select recorded_at from ledger.event where position = s.mid offset 0) e
+             left join lateral (
+                 select recorded_at from ledger.event where position >= s.mid and position <= s.high order by position limit 1
+             ) e on true
          )
          select low from search where low = high",
     )

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use super::AuditFailure;
 use super::print::{JsonList, shown, who, write_event};
 use crate::audit::story::{Step, tell_story};
+use crate::domain::changes::write_changes;
 use crate::domain::json::ObjectWriter;
 use crate::domain::vtid::Vtid;
 use crate::log::servers::Servers;
@@ -68,20 +69,7 @@ fn to_json(step: &Step) -> String {
     let mut object = ObjectWriter::new(&mut text);
     write_event(&mut object, &step.recorded);
     object.string_or_null("assigned_before", step.assigned_before.as_deref());
-    object.print("changes", |out| {
-        out.push('[');
-        for (index, change) in step.changes.iter().enumerate() {
-            if index > 0 {
-                out.push(',');
-            }
-            let mut object = ObjectWriter::new(out);
-            object.string("field", change.field);
-            object.json("before", &change.before);
-            object.json("after", &change.after);
-            object.finish();
-        }
-        out.push(']');
-    });
+    object.print("changes", |out| write_changes(&step.changes, out));
     object.finish();
     text
 }

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use super::database_url;
 use crate::audit::error::AuditError;
 use crate::audit::replay::Point;
 use crate::audit::verify::Trusted;
@@ -26,7 +27,7 @@ use crate::config::{ConfigError, DatabaseArgs};
 use crate::database::{self, DatabaseError};
 use crate::dev::Endpoints;
 use crate::domain::text::{ActorId, Tenant};
-use crate::domain::time::Timestamp;
+use crate::domain::time::GivenTime;
 use crate::domain::vtid::Vtid;
 use crate::log::connect::pool;
 use crate::log::schema::ledger_id;
@@ -91,10 +92,10 @@ pub struct WhoCommand {
     actor: ActorId,
     /// Only what was recorded at this time or later, such as 2026-11-28T09:30:00Z
     #[arg(long, value_name = "TIME", value_parser = read_time)]
-    since: Option<Timestamp>,
+    since: Option<GivenTime>,
     /// Only what was recorded at this time or earlier
     #[arg(long, value_name = "TIME", value_parser = read_time)]
-    until: Option<Timestamp>,
+    until: Option<GivenTime>,
     /// Only tasks of this tenant
     #[arg(long, value_parser = Tenant::parse)]
     tenant: Option<Tenant>,
@@ -226,20 +227,14 @@ fn read_actor(text: &str) -> Result<ActorId, String> {
         .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
 }
 
-fn read_time(text: &str) -> Result<Timestamp, &'static str> {
-    let time = chrono::DateTime::parse_from_rfc3339(text);
-    time.map(|time| Timestamp::from_datetime(time.to_utc()))
-        .map_err(|_| "must be a time such as 2026-11-28T09:30:00Z")
+fn read_time(text: &str) -> Result<GivenTime, &'static str> {
+    GivenTime::parse(text).map_err(|_| "must be a time such as 2026-11-28T09:30:00Z")
 }
 
 impl Place {
     /// How to reach the database.
     async fn reach(&self) -> Result<Servers, AuditFailure> {
-        let running = || Endpoints::read(&self.data).map(|endpoints| endpoints.postgres);
-        let url = match self.database.url() {
-            Ok(url) => url.to_owned(),
-            Err(missing) => running().ok_or(missing)?,
-        };
+        let url = database_url(&self.database, &self.data)?;
         let servers = database::options(&url, "vtid-ledger audit")?;
         database::check_sessions(&servers).await?;
         Ok(servers)
@@ -298,6 +293,7 @@ async fn run_to(command: AuditCommand, out: &mut impl Write) -> Result<(), Audit
             history::run(&place.reach().await?, vtid, place.json, out).await
         }
         AuditCommand::Who(WhoCommand { actor, since, until, tenant, place }) => {
+            let (since, until) = (since.map(GivenTime::rounded_up), until.map(GivenTime::cut));
             let question = Question { actor, since, until, tenant };
             who::run(&place.reach().await?, &question, place.json, out).await
         }

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::database_url;
 use crate::config::{ConfigError, DatabaseArgs};
 use crate::database::{self, DatabaseError};
 use crate::dev::Endpoints;
@@ -140,14 +141,9 @@ const CONNECTIONS: u32 = 3;
 impl Places {
     /// Reaches the database, which must be migrated, and NATS.
     async fn reach(&mut self) -> Result<Site, OasisFailure> {
-        let running = Endpoints::read(&self.data);
-        let url = match (self.database.url(), &running) {
-            (Ok(url), _) => url.to_owned(),
-            (Err(_), Some(running)) => running.postgres.clone(),
-            (Err(missing), None) => return Err(missing.into()),
-        };
+        let url = database_url(&self.database, &self.data)?;
         if self.nats.url.is_none() {
-            self.nats.url = running.map(|running| running.nats);
+            self.nats.url = Endpoints::read(&self.data).map(|running| running.nats);
         }
         let database = database::options(&url, "vtid-ledger oasis")?;
         database::check(&url, &database).await?;
