@@ -5,11 +5,12 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use async_nats::HeaderMap;
+use async_nats::jetstream::stream::Stream;
 use async_nats::jetstream::{self, Context};
 use futures::future::join_all;
 use vtid_ledger::oasis::stream::{StreamArgs, StreamName, context, ensure, ensure_again};
 
-use crate::support::{NatsFlavor, nats, within};
+use crate::support::{NatsFlavor, nats};
 
 const SUBJECT: &str = "oasis.system.vtid-ledger.vtid-created";
 const NAME: &str = "MADE_ANEW";
@@ -17,6 +18,8 @@ const MESSAGES: u64 = 200;
 const TIMES: usize = 15;
 /// Beside other tests, NATS 2.9 may take half a minute to make a stream that it has just deleted.
 const PATIENCE: Duration = Duration::from_mins(3);
+/// Made at once, it may also never take another message.
+const NO_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Makes it wherever it is missing, and fills it, many messages at a time: as a relay does.
 async fn keep_full(context: Context, args: StreamArgs, waits: bool) {
@@ -35,7 +38,7 @@ async fn keep_full(context: Context, args: StreamArgs, waits: bool) {
     }
 }
 
-/// How often a full stream could not be read.
+/// How often a stream could not be filled, or not be read when it was full.
 async fn times_broken(flavor: NatsFlavor, waits: bool) -> usize {
     let nats = nats(flavor).await;
     let args = StreamArgs { name: StreamName::from_str(NAME).unwrap(), replicas: 1 };
@@ -47,16 +50,30 @@ async fn times_broken(flavor: NatsFlavor, waits: bool) -> usize {
     let context = jetstream::new(async_nats::connect(nats.url()).await.unwrap());
     let mut broken = 0;
     for _ in 0..TIMES {
-        let stream = within(PATIENCE, "the stream to be full", async || {
-            let mut stream = context.get_stream(NAME).await.ok()?;
-            (stream.info().await.ok()?.state.last_sequence >= MESSAGES).then_some(stream)
-        })
-        .await;
-        let read = [1, MESSAGES / 2, MESSAGES].map(|sequence| stream.get_raw_message(sequence));
-        broken += usize::from(join_all(read).await.iter().any(Result::is_err));
-        context.delete_stream(NAME).await.unwrap();
+        let limit = if waits { PATIENCE } else { NO_PATIENCE };
+        let readable = match tokio::time::timeout(limit, full(&context)).await {
+            Ok(stream) => {
+                let read = [1, MESSAGES / 2, MESSAGES].map(|sequence| stream.get_raw_message(sequence));
+                join_all(read).await.iter().all(Result::is_ok)
+            }
+            Err(_) => false,
+        };
+        broken += usize::from(!readable);
+        // One that was not made in time is not there to be deleted.
+        let _ = context.delete_stream(NAME).await;
     }
     broken
+}
+
+async fn full(context: &Context) -> Stream {
+    loop {
+        if let Ok(mut stream) = context.get_stream(NAME).await
+            && stream.info().await.is_ok_and(|info| info.state.last_sequence >= MESSAGES)
+        {
+            return stream;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// NATS 2.9 removes a deleted stream's file somewhat later, even where another stream of that name is there already.
