@@ -4,9 +4,9 @@
     reason = "some of these comments are also the text of --help, which shows no Markdown"
 )]
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -80,16 +80,19 @@ fn some_name(kind: KeyKind) -> Result<KeyName, crate::tlog::key::MalformedName> 
     format!("vtid-ledger/{what}/{}", Uuid::new_v4()).parse()
 }
 
-/// Writes a secret key into a file that must not be there, readable by its owner alone, and surely on the disk.
+/// Writes a secret key into a file that must not be there, readable by its owner alone, and surely on the disk; never half.
 ///
 /// # Errors
 /// [`KeygenFailure::Exists`], [`KeygenFailure::File`]
 pub fn write_new(path: &Path, key: &SecretKey) -> Result<(), KeygenFailure> {
-    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let mut file: File = opened.map_err(|error| match error.kind() {
+    let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => KeygenFailure::Exists(path.to_owned()),
         _ => KeygenFailure::File { path: path.to_owned(), error },
-    })?;
-    let written = writeln!(file, "{}", key.print()).and_then(|()| file.sync_all());
-    written.map_err(|error| KeygenFailure::File { path: path.to_owned(), error })
+    };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let private = std::fs::Permissions::from_mode(0o600);
+    let file = tempfile::Builder::new().permissions(private).tempfile_in(folder).map_err(failed)?;
+    writeln!(file.as_file(), "{}", key.print()).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+    file.persist_noclobber(path).map_err(|error| failed(error.error))?;
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
 }

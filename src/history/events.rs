@@ -14,7 +14,7 @@ use crate::domain::position::{Position, Version};
 use crate::domain::task::Task;
 use crate::domain::text::Tenant;
 use crate::domain::vtid::Vtid;
-use crate::log::load::load_tasks;
+use crate::log::load::load_past_tasks;
 use crate::log::read::{ReadError, read_stream};
 use crate::projections::page::{BadPageCursor, PageLimit};
 use crate::projections::question::Question;
@@ -126,7 +126,7 @@ impl PageOf {
         connection: &mut PgConnection,
         cursor: StreamCursor,
     ) -> Result<Option<Task>, ReadFailure> {
-        let mut tasks = load_tasks(connection, &BTreeSet::from([self.vtid]), cursor.position).await?;
+        let mut tasks = load_past_tasks(connection, &BTreeSet::from([self.vtid]), cursor.position).await?;
         let state = tasks.remove(&self.vtid).filter(|task| {
             (task.version, task.position) == (cursor.version, cursor.position) && cursor.position <= self.head
         });

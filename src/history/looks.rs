@@ -10,7 +10,7 @@ use crate::domain::position::Position;
 use crate::domain::task::Task;
 use crate::domain::time::Timestamp;
 use crate::domain::vtid::Vtid;
-use crate::log::load::load_tasks;
+use crate::log::load::load_past_tasks;
 use crate::log::search::{end, place_at, position_at, position_before};
 use crate::projections::question::Question;
 use crate::projections::read::{ReadFailure, Shown};
@@ -55,7 +55,7 @@ impl Question for States {
     type Answer = BTreeMap<Vtid, Arc<Task>>;
 
     async fn ask(&self, connection: &mut PgConnection) -> Result<Shown<Self::Answer>, ReadFailure> {
-        let value = load_tasks(connection, &self.vtids, self.position).await?;
+        let value = load_past_tasks(connection, &self.vtids, self.position).await?;
         Ok(Shown { value, position: self.position })
     }
 }

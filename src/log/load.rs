@@ -107,7 +107,8 @@ async fn load_one_by_one(
     Ok(())
 }
 
-/// The states of `vtids` as of position `at`: the newest snapshot that is not past it, and the events since.
+/// The states of `vtids` as of position `at`, the log's end or not long before it: the newest snapshot that is not past it,
+/// and the events since.
 ///
 /// # Errors
 /// [`ReadError`].
@@ -115,6 +116,27 @@ pub async fn load_tasks(
     connection: &mut PgConnection,
     vtids: &BTreeSet<Vtid>,
     at: Position,
+) -> Result<BTreeMap<Vtid, Arc<Task>>, ReadError> {
+    load_tasks_at(connection, vtids, at, false).await
+}
+
+/// The same of any position, however much came since.
+///
+/// # Errors
+/// [`ReadError`].
+pub async fn load_past_tasks(
+    connection: &mut PgConnection,
+    vtids: &BTreeSet<Vtid>,
+    at: Position,
+) -> Result<BTreeMap<Vtid, Arc<Task>>, ReadError> {
+    load_tasks_at(connection, vtids, at, true).await
+}
+
+async fn load_tasks_at(
+    connection: &mut PgConnection,
+    vtids: &BTreeSet<Vtid>,
+    at: Position,
+    is_past: bool,
 ) -> Result<BTreeMap<Vtid, Arc<Task>>, ReadError> {
     let names: Vec<String> = vtids.iter().map(ToString::to_string).collect();
     let snapshots = sqlx::query(
@@ -140,17 +162,18 @@ pub async fn load_tasks(
         .iter()
         .map(|vtid| tasks.get(vtid).map_or(Version::ZERO, |task| task.version).to_i64())
         .collect();
-    // Row by row: a task's whole stream need not fit into memory. Of what came after `at` no more than up to the next
-    // snapshot is looked through.
+    // Row by row: a task's whole stream need not fit into memory. Of what came after a past position no more than up to the
+    // next snapshot is looked through; what a snapshot says of itself is not believed without the log.
     let mut events = sqlx::query(
         "select e.position, e.event_id, e.body
          from unnest($1::text[], $2::bigint[]) wanted (vtid, version)
          cross join lateral (
-             select coalesce((
+             select coalesce(case when $4 then (
                  select s.version from ledger.snapshot s
+                 join ledger.event past on past.vtid = s.vtid and past.version = s.version and past.position > $3
                  where s.vtid = wanted.vtid and s.version > wanted.version and s.position > $3
                  order by s.version limit 1
-             ), 9223372036854775807) as version offset 0
+             ) end, 9223372036854775807) as version offset 0
          ) later
          join ledger.event e on e.vtid = wanted.vtid and e.version > wanted.version and e.version < later.version
          where e.position <= $3
@@ -159,6 +182,7 @@ pub async fn load_tasks(
     .bind(&names)
     .bind(versions)
     .bind(at.to_i64())
+    .bind(is_past)
     .fetch(connection);
     while let Some(row) = events.try_next().await? {
         let row = &row;

@@ -17,7 +17,7 @@ use super::row::TaskRow;
 use crate::domain::moment::Place;
 use crate::domain::position::Position;
 use crate::domain::task::Task;
-use crate::log::load::{SNAPSHOT_EVERY, load_tasks};
+use crate::log::load::{SNAPSHOT_EVERY, load_past_tasks};
 use crate::log::read::ReadError;
 
 /// What a page may cost: a row is one, an event that is folded too.
@@ -117,8 +117,11 @@ async fn as_they_were(
 ) -> Result<u64, ReadFailure> {
     let later = |task: &&Task| task.position > position;
     let changed: BTreeSet<_> = rows.iter().filter(later).map(|task| task.vtid).collect();
-    let folded =
-        if changed.is_empty() { BTreeMap::new() } else { load_tasks(connection, &changed, position).await? };
+    let folded = if changed.is_empty() {
+        BTreeMap::new()
+    } else {
+        load_past_tasks(connection, &changed, position).await?
+    };
     let mut cost = 0;
     for row in &rows {
         let was = match folded.get(&row.vtid) {

@@ -33,6 +33,8 @@ const POLL: Duration = Duration::from_millis(100);
 const BUNDLES_MAX: usize = 16;
 /// Looks under way at a time on behalf of anybody, so that strangers can't take every place that requests have.
 const PUBLIC_MAX: usize = 64;
+/// Of those so many look at the same time, so that strangers can't have every connection either.
+const PUBLIC_AT_ONCE: usize = 2;
 /// How long a caller waits for its turn at most.
 const TURN_WITHIN: Duration = Duration::from_secs(2);
 
@@ -80,6 +82,7 @@ pub struct AuditReader {
     pool: Pool,
     origin: KeyName,
     public: Arc<Semaphore>,
+    public_turns: Arc<Semaphore>,
     bundles: Arc<Semaphore>,
 }
 
@@ -87,8 +90,21 @@ impl AuditReader {
     /// Shows the log of `origin`.
     #[must_use]
     pub fn new(pool: Pool, origin: KeyName) -> Self {
-        let [public, bundles] = [PUBLIC_MAX, BUNDLES_MAX].map(|max| Arc::new(Semaphore::new(max)));
-        Self { pool, origin, public, bundles }
+        let [public, public_turns, bundles] =
+            [PUBLIC_MAX, PUBLIC_AT_ONCE, BUNDLES_MAX].map(|max| Arc::new(Semaphore::new(max)));
+        Self { pool, origin, public, public_turns, bundles }
+    }
+
+    /// A look that strangers may ask for: some wait for their turn, more are turned away.
+    async fn for_anybody<T>(
+        &self,
+        look: impl Future<Output = Result<T, AuditFailure>>,
+    ) -> Result<T, AuditFailure> {
+        let _place = self.public.try_acquire().map_err(|_| AuditFailure::Busy)?;
+        let turn = timeout(TURN_WITHIN, self.public_turns.acquire()).await.map_err(|_| AuditFailure::Busy)?;
+        // Never closed.
+        let _turn = turn.map_err(|_| AuditFailure::Busy)?;
+        within(look).await
     }
 
     /// The newest checkpoint, with what witnesses have added to it so far.
@@ -96,8 +112,7 @@ impl AuditReader {
     /// # Errors
     /// [`AuditFailure`]
     pub async fn checkpoint(&self) -> Result<Checkpoint, AuditFailure> {
-        let _place = self.public.try_acquire().map_err(|_| AuditFailure::Busy)?;
-        within(async { self.newest(&mut *self.pool.acquire().await?).await }).await
+        self.for_anybody(async { self.newest(&mut *self.pool.acquire().await?).await }).await
     }
 
     /// The first `width` hashes of a tile.
@@ -105,8 +120,7 @@ impl AuditReader {
     /// # Errors
     /// [`AuditFailure::NotInTree`] where the signed tree has fewer.
     pub async fn tile(&self, key: TileKey, width: usize) -> Result<Vec<u8>, AuditFailure> {
-        let _place = self.public.try_acquire().map_err(|_| AuditFailure::Busy)?;
-        within(async {
+        self.for_anybody(async {
             let mut connection = self.pool.acquire().await?;
             let size = self.newest_size(&mut connection).await?;
             // Of a tile that is not full no more is looked at than is asked for.
@@ -147,8 +161,7 @@ impl AuditReader {
     /// # Errors
     /// [`AuditFailure::NotInTree`] where no signed tree has so many, or `from` is the larger.
     pub async fn consistency(&self, from: u64, to: u64) -> Result<Vec<Hash>, AuditFailure> {
-        let _place = self.public.try_acquire().map_err(|_| AuditFailure::Busy)?;
-        within(async {
+        self.for_anybody(async {
             let mut connection = self.pool.acquire().await?;
             let size = self.newest_size(&mut connection).await?;
             if to > size {

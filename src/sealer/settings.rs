@@ -41,7 +41,7 @@ pub struct AuditArgs {
     /// Witnesses that are asked to sign each checkpoint too, each as ADDRESS=KEY, with commas between, such as
     /// https://witness.example.org=NAME+ID+KEY [default: none]
     #[arg(long, env = "WITNESS_URLS", hide_env_values = true, value_name = "WITNESSES")]
-    pub witness_urls: Option<String>,
+    pub witness_urls: Option<Secret>,
 }
 
 /// What happens to writes where the past is not the one that was sealed.
@@ -219,7 +219,8 @@ impl AuditArgs {
             return Err(AuditSettingError::SameStream);
         }
         let stream = AuditStreamArgs { name: self.oasis_audit_stream.clone(), replicas: events.replicas };
-        let witnesses = parse_list(self.witness_urls.as_deref().unwrap_or_default())?;
+        let listed = self.witness_urls.as_ref().map(|secret| String::from_utf8_lossy(secret.bytes()));
+        let witnesses = parse_list(&listed.unwrap_or_default())?;
         Ok(Some(AuditSettings { keys, stream, on_tamper: self.audit_on_tamper, witnesses }))
     }
 }

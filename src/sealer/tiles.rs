@@ -8,10 +8,10 @@ use sqlx::{PgConnection, Row};
 use super::table::hash;
 use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
+use crate::tlog::Hash;
 use crate::tlog::key::KeyName;
 use crate::tlog::tile::{TileKey, Tiles};
 use crate::tlog::tree::{FullTile, TILE_HEIGHT, TILE_WIDTH, Tree, edge_width, levels};
-use crate::tlog::{Hash, leaf};
 
 /// What became of tiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -151,14 +151,16 @@ async fn read_edge(
     }
     let Some(below) = key.level.checked_sub(1) else {
         let (first, last) = (Position::new(first).next(), Position::new(first.saturating_add(count)));
-        let records: Vec<String> = sqlx::query_scalar(
-            "select body from ledger.event where position between $1 and $2 order by position",
+        // As crate::tlog::leaf does, but without fetching the records.
+        let leaves: Vec<Vec<u8>> = sqlx::query_scalar(
+            r"select sha256('\x00'::bytea || convert_to(body, 'UTF8')) from ledger.event
+             where position between $1 and $2 order by position",
         )
         .bind(first.to_i64())
         .bind(last.to_i64())
         .fetch_all(connection)
         .await?;
-        return Ok(records.iter().map(|record| leaf(record)).collect());
+        return leaves.iter().map(|leaf| hash(leaf)).collect();
     };
     let roots: Vec<Vec<u8>> = sqlx::query_scalar(
         "select root from ledger.tile where origin = $1 and level = $2 and number >= $3 and number < $4 order by number",

@@ -5,8 +5,9 @@ use tlog_tiles::{Checkpoint as Body, Hash};
 
 use super::key::{KeyKind, KeyName, PublicKey, SecretKey};
 
-/// Bytes of a checkpoint with its signatures at most, as far as this program reads them.
-pub const MAX_BYTES: usize = 16_384;
+/// Bytes of a checkpoint with its signatures at most, as far as this program reads them: more than 16 of the largest
+/// signatures that there are, which signed notes are to be read with.
+pub const MAX_BYTES: usize = 131_072;
 
 /// Why a text is no checkpoint of this log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -94,7 +95,14 @@ impl Checkpoint {
     /// [`CheckpointError::Signature`], where a signature in the name of one of them is none.
     pub fn signed_by(&self, keys: &[&PublicKey]) -> Result<Vec<usize>, CheckpointError> {
         let note = Note::from_bytes(self.note.as_bytes()).map_err(|_| CheckpointError::Form)?;
-        let verifiers = keys.iter().map(|key| Box::new((*key).clone()) as Box<dyn Verifier>).collect();
+        // Two of one id would be told from nothing.
+        let mut each: Vec<&PublicKey> = Vec::with_capacity(keys.len());
+        for key in keys {
+            if !each.contains(key) {
+                each.push(key);
+            }
+        }
+        let verifiers = each.into_iter().map(|key| Box::new(key.clone()) as Box<dyn Verifier>).collect();
         let verified = match note.verify(&VerifierList::new(verifiers)) {
             Ok((verified, _)) => verified,
             Err(NoteError::UnverifiedNote) => return Ok(Vec::new()),

@@ -1,11 +1,13 @@
 //! Which witnesses a ledger asks: `WITNESS_URLS`.
 
 use std::fmt;
-use std::str::FromStr;
 
 use reqwest::Url;
 
 use crate::tlog::key::{KeyKind, KeyName, PublicKey};
+
+/// Each adds a line to every checkpoint; signed notes are to be read with 16 at least.
+const WITNESSES_MAX: usize = 16;
 
 /// Where a witness is, and the key that its signatures are held to.
 #[derive(Clone, PartialEq, Eq)]
@@ -19,29 +21,35 @@ pub struct WitnessAddress {
 /// Why a text names no witness.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MalformedWitness {
-    /// Not a URL.
+    /// One of the list is none. The text is not repeated: it may hold a password.
     #[error(
-        "{0:?} must be the witness's address and its verifier key: https://witness.example.org=NAME+ID+KEY"
+        "witness {0} of the list must be an address and its verifier key: https://witness.example.org=NAME+ID+KEY"
     )]
-    Form(String),
+    Form(usize),
+    /// More than anybody needs.
+    #[error("{WITNESSES_MAX} witnesses at most")]
+    TooMany,
     /// A log's.
     #[error("the key of {0} is a log's, not a witness's")]
     Kind(KeyName),
 }
 
-impl FromStr for WitnessAddress {
-    type Err = MalformedWitness;
-
-    /// Reads `URL=KEY`, the URL being the prefix of `/add-checkpoint`.
-    fn from_str(text: &str) -> Result<Self, MalformedWitness> {
+impl WitnessAddress {
+    /// Reads `URL=KEY`, the URL being the prefix of `/add-checkpoint`; `number` is its place in the list.
+    ///
+    /// # Errors
+    /// [`MalformedWitness`]
+    pub fn parse(text: &str, number: usize) -> Result<Self, MalformedWitness> {
         // Either may have a `=` inside; what is a key is sure, by its id.
         let mut parts = text.match_indices('=').map(|(at, _)| (&text[..at], &text[at + 1..]));
         let known = parts.find_map(|(url, key)| Some((url, PublicKey::parse(key).ok()?)));
-        let form = || MalformedWitness::Form(text.to_owned());
-        let (url, key) = known.ok_or_else(form)?;
-        let url = Url::parse(&format!("{}/add-checkpoint", url.trim_end_matches('/'))).map_err(|_| form())?;
+        let form = MalformedWitness::Form(number);
+        let Some((url, key)) = known else { return Err(form) };
+        let Ok(url) = Url::parse(&format!("{}/add-checkpoint", url.trim_end_matches('/'))) else {
+            return Err(form);
+        };
         if !matches!(url.scheme(), "http" | "https") || url.query().is_some() || url.fragment().is_some() {
-            return Err(form());
+            return Err(form);
         }
         if key.kind() != KeyKind::Witness {
             return Err(MalformedWitness::Kind(key.name().clone()));
@@ -62,5 +70,8 @@ impl fmt::Debug for WitnessAddress {
 /// # Errors
 /// [`MalformedWitness`]
 pub fn parse_list(text: &str) -> Result<Vec<WitnessAddress>, MalformedWitness> {
-    text.split(',').map(str::trim).filter(|one| !one.is_empty()).map(str::parse).collect()
+    let listed = text.split(',').map(str::trim).filter(|one| !one.is_empty());
+    let parsed: Vec<_> =
+        listed.zip(1..).map(|(one, number)| WitnessAddress::parse(one, number)).collect::<Result<_, _>>()?;
+    if parsed.len() > WITNESSES_MAX { Err(MalformedWitness::TooMany) } else { Ok(parsed) }
 }

@@ -8,6 +8,7 @@ use axum::routing::post;
 use tokio::task::JoinHandle;
 use vtid_ledger::tlog::key::{KeyKind, SecretKey};
 use vtid_ledger::witness::client::{AskError, WitnessClient};
+use vtid_ledger::witness::settings::WitnessAddress;
 
 use super::witness_stage::{TestLog, TestWitness, key, prove};
 
@@ -86,7 +87,7 @@ async fn odd(key: &SecretKey, answers: Vec<Response>) -> Odd {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let serving = tokio::spawn(crate::support::tokens::serve(listener, router));
-    let address = format!("http://{address}/prefix={}", key.public()).parse().unwrap();
+    let address = WitnessAddress::parse(&format!("http://{address}/prefix={}", key.public()), 1).unwrap();
     Odd { client: WitnessClient::new(address).unwrap(), asked, serving }
 }
 
@@ -157,7 +158,7 @@ async fn a_witness_that_says_otherwise_is_asked_again_once() {
         assert!(found.contains(told), "{told}: {found}");
         assert!(witness.asked.lock().unwrap().len() <= 2);
     }
-    let gone = format!("http://127.0.0.1:1={}", known.public()).parse().unwrap();
+    let gone = WitnessAddress::parse(&format!("http://127.0.0.1:1={}", known.public()), 1).unwrap();
     let gone = WitnessClient::new(gone).unwrap();
     let told =
         gone.add_checkpoint(&log.checkpoint(9), 4, async |old| prove(&log, old, 9).await).await.unwrap_err();

@@ -109,7 +109,7 @@ impl TestWitness {
     }
 
     pub(super) fn address(&self, key: &PublicKey) -> WitnessAddress {
-        format!("{}/={key}", self.service.base()).parse().unwrap()
+        WitnessAddress::parse(&format!("{}/={key}", self.service.base()), 1).unwrap()
     }
 
     pub(super) fn client(&self) -> WitnessClient {

@@ -100,6 +100,7 @@ fn a_checkpoint_counts_with_a_key_of_its_log_alone() {
     let line = cosigned.rsplit_once("\n\n").unwrap().1;
     let both = signed.with_signatures(line).unwrap();
     assert_eq!(both.signed_by(&[own.public(), stranger.public(), witness.public()]).unwrap(), [0, 2]);
+    assert_eq!(both.signed_by(&[own.public(), own.public()]).unwrap(), [0, 1], "a key that is given twice");
     assert_eq!(both.with_signatures(line).unwrap(), both);
     assert_eq!(signed.with_signatures("— w ???\n"), Err(CheckpointError::Form));
 }

@@ -10,7 +10,7 @@ fn a_witness_is_an_address_and_a_key() {
         ("http://127.0.0.1:8090/a=b/c", "http://127.0.0.1:8090/a=b/c/add-checkpoint"),
         ("https://user:pass@w.example/x", "https://user:pass@w.example/x/add-checkpoint"),
     ] {
-        let address: WitnessAddress = format!("{prefix}={key}").parse().unwrap();
+        let address = WitnessAddress::parse(&format!("{prefix}={key}"), 1).unwrap();
         assert_eq!((address.url.as_str(), &address.key), (url, &key));
         assert!(!format!("{address:?}").contains("pass"));
     }
@@ -22,7 +22,12 @@ fn a_witness_is_an_address_and_a_key() {
 #[test]
 fn what_is_none_is_told() {
     let (key, log) = (witness_key().public().clone(), log_key("log").public().clone());
-    let form = |text: String| assert_eq!(parse_list(&text), Err(MalformedWitness::Form(text.clone())));
+    let form = |text: String| {
+        assert_eq!(parse_list(&text), Err(MalformedWitness::Form(1)));
+        let second = parse_list(&format!("https://w={key},{text}")).unwrap_err();
+        assert_eq!(second, MalformedWitness::Form(2));
+        assert!(!second.to_string().contains(&text), "it may hold a password: {second}");
+    };
     form("https://witness.example.org".to_owned());
     form(key.to_string());
     form(format!("https://witness.example.org {key}"));
@@ -30,5 +35,8 @@ fn what_is_none_is_told() {
     form(format!("witness.example.org={key}"));
     form(format!("ftp://witness.example.org={key}"));
     form(format!("https://witness.example.org?x=1={key}"));
+    let many = vec![format!("https://w={key}"); 17];
+    assert_eq!(parse_list(&many[..16].join(",")).unwrap().len(), 16);
+    assert_eq!(parse_list(&many.join(",")), Err(MalformedWitness::TooMany));
     assert_eq!(parse_list(&format!("http://w={log}")), Err(MalformedWitness::Kind(log.name().clone())));
 }
