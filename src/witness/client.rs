@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
 
 use super::request::{AddCheckpoint, plain_number};
 use super::settings::WitnessAddress;
@@ -76,6 +76,11 @@ enum Asked {
     Signed(Cosignature),
     /// It has signed a tree of this size last.
     At(u64),
+    /// It has signed another tree, it does not say of which size: of the one that it was asked to go on from.
+    Other {
+        /// What it said.
+        told: String,
+    },
 }
 
 impl WitnessClient {
@@ -119,6 +124,10 @@ impl WitnessClient {
                 // It signed another one in between: whoever asked for that will ask again.
                 Asked::At(size) if asked_again => return Err(AskError::Ahead { size }),
                 Asked::At(size) => (old, asked_again) = (size, true),
+                Asked::Other { .. } if old == checkpoint.size => return Err(AskError::Fork { size: old }),
+                Asked::Other { told } => {
+                    return Err(AskError::Refused { status: StatusCode::CONFLICT, told });
+                }
             }
         }
     }
@@ -128,7 +137,7 @@ impl WitnessClient {
         let post = self.client.post(self.address.url.clone()).body(request.to_string());
         let response = post.send().await.map_err(http)?;
         let status = response.status();
-        let is_size = response.headers().get(CONTENT_TYPE).is_some_and(|value| value == SIZE);
+        let is_size = response.headers().get(CONTENT_TYPE).is_some_and(is_size);
         let body = fetch::limited(response, ANSWER_BYTES_MAX).await.map_err(http)?;
         let text = body.and_then(|body| String::from_utf8(body).ok());
         let not_signed = || AskError::NotSigned(self.address.key.name().clone());
@@ -143,6 +152,10 @@ impl WitnessClient {
             }
             status => {
                 let told = text.unwrap_or_default().trim().chars().take(REFUSAL_CHARS).collect();
+                // The size is told only where it is another one than the request's.
+                if status == StatusCode::CONFLICT {
+                    return Ok(Asked::Other { told });
+                }
                 Err(AskError::Refused { status, told })
             }
         }
@@ -159,4 +172,10 @@ impl WitnessClient {
         let line = lines.split_inclusive('\n').find(is_by_it)?;
         Some(Cosignature { witness: self.address.key.name().clone(), line: line.to_owned() })
     }
+}
+
+/// Whether a content type is a size's, with whatever parameters.
+fn is_size(value: &HeaderValue) -> bool {
+    let media_type = value.to_str().ok().and_then(|text| text.split(';').next());
+    media_type.is_some_and(|text| text.trim().eq_ignore_ascii_case(SIZE))
 }

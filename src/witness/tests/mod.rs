@@ -1,5 +1,6 @@
 //! The witness's rules, each by itself and in any order; what it keeps; what it reads.
 
+mod client;
 mod requests;
 mod rules;
 mod settings;
