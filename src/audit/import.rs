@@ -121,7 +121,11 @@ pub async fn import(
         there: VecDeque::new(),
         losses,
         tree: Tree::new(),
-        sealed: report.sealed.and_then(|(origin, size)| Some((origin.parse().ok()?, size))),
+        sealed: report
+            .sealed
+            .iter()
+            .filter_map(|(origin, size)| Some((origin.parse().ok()?, *size)))
+            .collect(),
         batch: Batch::default(),
         given_up: Vec::new(),
     };
@@ -135,9 +139,7 @@ pub async fn import(
 
 fn refuse_bad(report: &Report) -> Result<(), ImportError> {
     let Some((check, finding)) = report.first_wrong() else { return Ok(()) };
-    let position = finding.position.map_or(String::new(), |position| format!("position {position}, "));
-    let line = finding.line.map_or(String::new(), |line| format!("line {line}, "));
-    Err(ImportError::Bad(format!("{position}{line}{check}: {}", finding.what)))
+    Err(ImportError::Bad(format!("{}{check}: {}", finding.place(), finding.what)))
 }
 
 /// Makes an empty ledger the one that was exported; else it must be that one already. Tells its head.
@@ -178,8 +180,8 @@ struct Pass {
     there: VecDeque<(Position, Arc<str>)>,
     losses: Losses,
     tree: Tree,
-    /// The log whose tiles are kept, and the size of its last checkpoint.
-    sealed: Option<(KeyName, u64)>,
+    /// The logs whose tiles are kept, each with the size of its last checkpoint.
+    sealed: Vec<(KeyName, u64)>,
     batch: Batch,
     /// There are few.
     given_up: Vec<LossMark>,
@@ -190,7 +192,8 @@ struct Pass {
 struct Batch {
     records: Vec<Recorded>,
     bytes: usize,
-    tiles: Vec<FullTile>,
+    /// Each with the size of the tree that it filled up with.
+    tiles: Vec<(u64, FullTile)>,
     beside: Vec<Mark>,
 }
 
@@ -242,11 +245,8 @@ impl Pass {
             self.is_there(&recorded).await?;
         }
         let full = self.tree.push(crate::tlog::leaf(&recorded.body));
-        let sealed_to = self.sealed.as_ref().map_or(0, |(_, size)| *size);
-        // Nothing was signed of what comes later.
-        if self.tree.size() <= sealed_to {
-            self.batch.tiles.extend(full);
-        }
+        let size = self.tree.size();
+        self.batch.tiles.extend(full.into_iter().map(|tile| (size, tile)));
         if position > self.found.position() {
             self.batch.bytes += recorded.body.len();
             self.batch.records.push(recorded);
@@ -289,8 +289,11 @@ impl Pass {
             }
             self.head = Cursor::at(&newest.event);
         }
-        if let Some((origin, _)) = &self.sealed {
-            let why = match keep(&mut transaction, origin, self.head, &batch.tiles).await? {
+        for (origin, sealed_to) in &self.sealed {
+            // Nothing was signed of what comes later.
+            let sealed = batch.tiles.iter().filter(|(size, _)| size <= sealed_to);
+            let tiles: Vec<FullTile> = sealed.map(|(_, tile)| tile.clone()).collect();
+            let why = match keep(&mut transaction, origin, self.head, &tiles).await? {
                 Kept::Done => None,
                 Kept::Different => Some("it holds tiles of other records"),
                 Kept::OtherPast => Some("the last event that was in is gone"),
