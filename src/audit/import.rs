@@ -4,9 +4,11 @@
 //! database makes, each in a transaction of its own; so an import that was interrupted is taken up where it stopped, and
 //! two of them, or an import and a writer, can't mix.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
@@ -19,10 +21,12 @@ use super::verify::{Report, Trusted, verify_file};
 use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
 use crate::domain::record::{LedgerId, Recorded};
+use crate::leases::Role;
+use crate::leases::table::{Standing, look};
 use crate::log::append::{AppendReply, append};
 use crate::log::connect::connect;
 use crate::log::hold::{Losses, read_losses};
-use crate::log::pages::last;
+use crate::log::pages::{bodies, last};
 use crate::log::servers::Servers;
 use crate::sealer::tiles::{Kept, keep};
 use crate::tlog::Hash;
@@ -51,6 +55,17 @@ pub enum ImportError {
          database that `vtid-ledger migrate` has just made"
     )]
     OtherEvents(Position),
+    /// A process of the service works on this database.
+    #[error(
+        "nothing was imported: a `vtid-ledger serve` is at work on this database (the lease of its {role} has {left_ms} ms left): \
+         stop every one, and run the import again"
+    )]
+    Served {
+        /// Whose lease it is.
+        role: Role,
+        /// How long it lasts, unless it is renewed.
+        left_ms: u64,
+    },
     /// Somebody writes, or has put a hold.
     #[error("the import stopped behind position {after}: {why}; run it again to go on from there")]
     Stopped {
@@ -101,10 +116,16 @@ pub async fn import(
     let pass = Pass {
         connection,
         found: head,
-        head: Cursor::Start,
+        // What is there already is passed over, and what belongs to it goes in beside it.
+        head,
+        there: VecDeque::new(),
         losses,
         tree: Tree::new(),
-        sealed: report.sealed.and_then(|(origin, size)| Some((origin.parse().ok()?, size))),
+        sealed: report
+            .sealed
+            .iter()
+            .filter_map(|(origin, size)| Some((origin.parse().ok()?, *size)))
+            .collect(),
         batch: Batch::default(),
         given_up: Vec::new(),
     };
@@ -118,9 +139,7 @@ pub async fn import(
 
 fn refuse_bad(report: &Report) -> Result<(), ImportError> {
     let Some((check, finding)) = report.first_wrong() else { return Ok(()) };
-    let position = finding.position.map_or(String::new(), |position| format!("position {position}, "));
-    let line = finding.line.map_or(String::new(), |line| format!("line {line}, "));
-    Err(ImportError::Bad(format!("{position}{line}{check}: {}", finding.what)))
+    Err(ImportError::Bad(format!("{}{check}: {}", finding.place(), finding.what)))
 }
 
 /// Makes an empty ledger the one that was exported; else it must be that one already. Tells its head.
@@ -128,6 +147,13 @@ async fn begin(connection: &mut PgConnection, ledger: LedgerId) -> Result<Cursor
     let mut transaction = connection.begin().await?;
     // Nobody appends meanwhile.
     sqlx::query("select pg_advisory_xact_lock(ledger.append_lock())").execute(&mut *transaction).await?;
+    for role in Role::ALL {
+        // It would go on under an id that is no longer the ledger's, and from a head that it does not know.
+        let standing = look(&mut transaction, role).await?;
+        if let Some(Standing { left_ms: left_ms @ 1.., .. }) = standing {
+            return Err(ImportError::Served { role, left_ms }.into());
+        }
+    }
     let head = last(&mut transaction).await?;
     let id: Uuid =
         sqlx::query_scalar("select ledger_id from ledger.identity").fetch_one(&mut *transaction).await?;
@@ -148,11 +174,14 @@ struct Pass {
     connection: PgConnection,
     /// What the ledger held when the import began, or was taken up.
     found: Cursor,
+    /// The last event that is in.
     head: Cursor,
+    /// The next of the records that it held.
+    there: VecDeque<(Position, Arc<str>)>,
     losses: Losses,
     tree: Tree,
-    /// The log whose tiles are kept, and the size of its last checkpoint.
-    sealed: Option<(KeyName, u64)>,
+    /// The logs whose tiles are kept, each with the size of its last checkpoint.
+    sealed: Vec<(KeyName, u64)>,
     batch: Batch,
     /// There are few.
     given_up: Vec<LossMark>,
@@ -163,7 +192,8 @@ struct Pass {
 struct Batch {
     records: Vec<Recorded>,
     bytes: usize,
-    tiles: Vec<FullTile>,
+    /// Each with the size of the tree that it filled up with.
+    tiles: Vec<(u64, FullTile)>,
     beside: Vec<Mark>,
 }
 
@@ -190,7 +220,7 @@ impl Pass {
                         // It was looked at before.
                         None => return Err(ImportError::Changed.into()),
                     };
-                    self.record(recorded)?;
+                    self.record(recorded).await?;
                 }
                 Line::Mark(Mark::Loss(loss)) => self.given_up.push(loss),
                 Line::Mark(mark) => self.batch.beside.push(mark),
@@ -209,24 +239,32 @@ impl Pass {
         Ok(self.tree.root())
     }
 
-    fn record(&mut self, recorded: Recorded) -> Result<(), ImportError> {
-        let event = &recorded.event;
-        let full = self.tree.push(crate::tlog::leaf(&recorded.body));
-        let sealed_to = self.sealed.as_ref().map_or(0, |(_, size)| *size);
-        // Nothing was signed of what comes later.
-        if self.tree.size() <= sealed_to {
-            self.batch.tiles.extend(full);
+    async fn record(&mut self, recorded: Recorded) -> Result<(), AuditError> {
+        let position = recorded.event.position;
+        if position <= self.found.position() {
+            self.is_there(&recorded).await?;
         }
-        if event.position > self.found.position() {
+        let full = self.tree.push(crate::tlog::leaf(&recorded.body));
+        let size = self.tree.size();
+        self.batch.tiles.extend(full.into_iter().map(|tile| (size, tile)));
+        if position > self.found.position() {
             self.batch.bytes += recorded.body.len();
             self.batch.records.push(recorded);
-        } else if event.position == self.found.position() {
-            if Some(event.id) != self.found.id() {
-                return Err(ImportError::OtherEvents(event.position));
-            }
-            self.head = self.found;
         }
         Ok(())
+    }
+
+    /// Refuses a ledger that holds anything else in a record's place.
+    async fn is_there(&mut self, recorded: &Recorded) -> Result<(), AuditError> {
+        let position = recorded.event.position;
+        if self.there.is_empty() {
+            let after = Position::new(self.tree.size());
+            self.there = bodies(&mut self.connection, after, self.found.position()).await?.into();
+        }
+        match self.there.pop_front() {
+            Some((at, body)) if at == position && *body == *recorded.body => Ok(()),
+            _ => Err(ImportError::OtherEvents(position).into()),
+        }
     }
 
     /// Puts in what was gathered, all of it or nothing.
@@ -251,11 +289,18 @@ impl Pass {
             }
             self.head = Cursor::at(&newest.event);
         }
-        if let Some((origin, _)) = &self.sealed
-            && keep(&mut transaction, origin, self.head, &batch.tiles).await? != Kept::Done
-        {
-            let (after, why) = (self.head.position(), "it holds tiles of other records");
-            return Err(ImportError::Stopped { after, why }.into());
+        for (origin, sealed_to) in &self.sealed {
+            // Nothing was signed of what comes later.
+            let sealed = batch.tiles.iter().filter(|(size, _)| size <= sealed_to);
+            let tiles: Vec<FullTile> = sealed.map(|(_, tile)| tile.clone()).collect();
+            let why = match keep(&mut transaction, origin, self.head, &tiles).await? {
+                Kept::Done => None,
+                Kept::Different => Some("it holds tiles of other records"),
+                Kept::OtherPast => Some("the last event that was in is gone"),
+            };
+            if let Some(why) = why {
+                return Err(ImportError::Stopped { after: self.head.position(), why }.into());
+            }
         }
         for mark in &batch.beside {
             keep_beside(&mut transaction, mark).await?;

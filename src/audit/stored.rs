@@ -1,12 +1,12 @@
 //! What the database keeps beside the log that belongs to it: accepted losses, keys, checkpoints and their cosignatures,
 //! tiles. In pages, like the log.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
-use super::file::{CheckpointMark, CosignatureMark, KeyMark, LossMark};
+use super::file::{CheckpointMark, CosignatureMark, KeyMark, LossMark, MAX_MARKS};
 use crate::domain::time::Timestamp;
 
 /// Rows of a page at most.
@@ -18,6 +18,10 @@ fn time(row: &sqlx::postgres::PgRow, column: &str) -> Result<Timestamp, sqlx::Er
 
 fn count(row: &sqlx::postgres::PgRow, column: &str) -> Result<u64, sqlx::Error> {
     row.try_get::<i64, _>(column).map(|count| u64::try_from(count).unwrap_or(0))
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// Whether the tables of the transparency log are there.
@@ -35,8 +39,9 @@ pub async fn has_tables(connection: &mut PgConnection) -> Result<bool, sqlx::Err
 pub async fn losses(connection: &mut PgConnection) -> Result<Vec<LossMark>, sqlx::Error> {
     let rows = sqlx::query(
         "select number, first_position, last_position, accepted_by, accepted_at
-         from ledger.accepted_loss order by number limit 10000",
+         from ledger.accepted_loss order by number limit $1",
     )
+    .bind(signed(MAX_MARKS))
     .fetch_all(connection)
     .await?;
     rows.iter()
@@ -58,8 +63,9 @@ pub async fn losses(connection: &mut PgConnection) -> Result<Vec<LossMark>, sqlx
 /// Whatever the driver says.
 pub async fn keys(connection: &mut PgConnection) -> Result<Vec<KeyMark>, sqlx::Error> {
     let rows = sqlx::query(
-        "select origin, verifier, first_used from ledger.audit_key order by origin, verifier limit 10000",
+        "select origin, verifier, first_used from ledger.audit_key order by origin, verifier limit $1",
     )
+    .bind(signed(MAX_MARKS))
     .fetch_all(connection)
     .await?;
     rows.iter()
@@ -78,6 +84,8 @@ pub async fn keys(connection: &mut PgConnection) -> Result<Vec<KeyMark>, sqlx::E
 pub struct Sealed {
     /// The checkpoint.
     pub checkpoint: CheckpointMark,
+    /// Its root, as the column beside the note has it.
+    pub root: Vec<u8>,
     /// The witnesses' lines.
     pub cosignatures: Vec<CosignatureMark>,
 }
@@ -126,26 +134,10 @@ impl Checkpoints {
         Ok(Self { logs: logs.collect() })
     }
 
-    /// The log whose newest checkpoint was signed last; none where there is none.
-    ///
-    /// # Errors
-    /// Whatever the driver says.
-    pub async fn newest_log(connection: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
-        sqlx::query_scalar(
-            "with recursive logs (origin) as (
-                 (select origin from ledger.checkpoint order by origin limit 1)
-                 union all
-                 select (select c.origin from ledger.checkpoint c where c.origin > logs.origin order by c.origin limit 1)
-                 from logs where logs.origin is not null
-             )
-             select k.origin from logs k
-             cross join lateral (
-                 select origin, signed_at from ledger.checkpoint where origin = k.origin order by size desc limit 1
-             ) c
-             order by c.signed_at desc, c.origin limit 1",
-        )
-        .fetch_optional(connection)
-        .await
+    /// The logs' names.
+    #[must_use]
+    pub fn origins(&self) -> Vec<String> {
+        self.logs.iter().map(|log| log.origin.clone()).collect()
     }
 
     /// The next one of `size` at most.
@@ -187,7 +179,7 @@ impl OneLog {
             return Ok(());
         }
         let rows = sqlx::query(
-            "select size, previous, event_id, note, signed_at from ledger.checkpoint
+            "select size, previous, event_id, root, note, signed_at from ledger.checkpoint
              where origin = $1 and size > $2 and size <= $3 order by size limit $4",
         )
         .bind(&self.origin)
@@ -206,7 +198,8 @@ impl OneLog {
                 note: row.try_get("note")?,
             };
             self.read_to = row.try_get("size")?;
-            self.page.push_back(Sealed { checkpoint, cosignatures: Vec::new() });
+            let root = row.try_get("root")?;
+            self.page.push_back(Sealed { checkpoint, root, cosignatures: Vec::new() });
         }
         if rows.is_empty() {
             self.read_to = self.newest;
@@ -215,11 +208,7 @@ impl OneLog {
     }
 
     async fn cosignatures(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        let sizes: Vec<i64> = self
-            .page
-            .iter()
-            .map(|sealed| i64::try_from(sealed.checkpoint.size).unwrap_or(i64::MAX))
-            .collect();
+        let sizes: Vec<i64> = self.page.iter().map(|sealed| signed(sealed.checkpoint.size)).collect();
         let rows: Vec<(i64, String, String)> = sqlx::query_as(
             "select size, witness, line from ledger.cosignature where origin = $1 and size = any($2)
              order by size, witness",
@@ -249,22 +238,29 @@ pub struct StoredTile {
     pub hashes: Vec<u8>,
 }
 
-/// The tile of a log, if it is there.
+/// The tiles in one place of the trees of these logs, as far as they are there.
 ///
 /// # Errors
 /// Whatever the driver says.
-pub async fn tile(
+pub async fn tiles(
     connection: &mut PgConnection,
-    origin: &str,
+    origins: &[&str],
     level: u8,
     number: u64,
-) -> Result<Option<StoredTile>, sqlx::Error> {
-    let row =
-        sqlx::query("select root, hashes from ledger.tile where origin = $1 and level = $2 and number = $3")
-            .bind(origin)
-            .bind(i16::from(level))
-            .bind(i64::try_from(number).unwrap_or(i64::MAX))
-            .fetch_optional(connection)
-            .await?;
-    row.map(|row| Ok(StoredTile { root: row.try_get("root")?, hashes: row.try_get("hashes")? })).transpose()
+) -> Result<BTreeMap<String, StoredTile>, sqlx::Error> {
+    let rows = sqlx::query(
+        "select origin, root, hashes from ledger.tile where origin = any($1) and level = $2 and number = $3",
+    )
+    .bind(origins)
+    .bind(i16::from(level))
+    .bind(signed(number))
+    .fetch_all(connection)
+    .await?;
+    let tile = |row: &sqlx::postgres::PgRow| {
+        Ok((
+            row.try_get("origin")?,
+            StoredTile { root: row.try_get("root")?, hashes: row.try_get("hashes")? },
+        ))
+    };
+    rows.iter().map(tile).collect()
 }

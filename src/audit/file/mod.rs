@@ -13,6 +13,7 @@ mod writer;
 pub use fault::{FileError, FileFault};
 pub use lines::{ExportReader, Line, MAX_LINE, parse_header};
 pub use marks::{
-    CheckpointMark, CosignatureMark, EndMark, FORMAT, Header, KeyMark, LossMark, Mark, SUMS_EVERY, sum,
+    CheckpointMark, CosignatureMark, EndMark, FORMAT, Header, KeyMark, LossMark, MAX_MARKS, Mark, SUMS_EVERY,
+    sum,
 };
 pub use writer::ExportWriter;

@@ -14,7 +14,7 @@ use crate::tlog::tree::Tree;
 /// What an auditor brings along.
 #[derive(Debug, Clone, Default)]
 pub struct Trusted {
-    /// Keys that he knows the ledger's logs by. Of a log that one of them is named after, no other key counts.
+    /// Keys that he knows the ledger's logs by. If there are any, no other key counts.
     pub keys: Vec<PublicKey>,
     /// Checkpoints that he, or a witness, kept.
     pub checkpoints: Vec<Checkpoint>,
@@ -33,8 +33,10 @@ pub(super) struct Checkpoints {
     kept_good: u64,
     /// Stored ones of what was given up since.
     given_up: u64,
-    /// The log of the last stored one that was right, and its size.
-    pub(super) sealed: Option<(String, u64)>,
+    /// Of each log the size of the last stored one that was right.
+    pub(super) sealed: BTreeMap<String, u64>,
+    /// Stored ones of logs of which the auditor holds no key.
+    strangers: BTreeMap<String, u64>,
     pub(super) check: Check,
 }
 
@@ -51,7 +53,8 @@ impl Checkpoints {
             kept,
             kept_good: 0,
             given_up: 0,
-            sealed: None,
+            sealed: BTreeMap::new(),
+            strangers: BTreeMap::new(),
             check: Check::new(CheckName::Checkpoints),
         }
     }
@@ -72,11 +75,8 @@ impl Checkpoints {
 
     /// The keys that count for a log.
     fn keys(&self, origin: &str) -> Vec<PublicKey> {
-        let of = |keys: &[PublicKey]| -> Vec<PublicKey> {
-            keys.iter().filter(|key| key.name().as_str() == origin).cloned().collect()
-        };
-        let given = of(&self.trusted.keys);
-        if given.is_empty() { of(&self.stored_keys) } else { given }
+        let keys = if self.trusted.keys.is_empty() { &self.stored_keys } else { &self.trusted.keys };
+        keys.iter().filter(|key| key.name().as_str() == origin).cloned().collect()
     }
 
     /// The tree has grown to where the next kept checkpoints may be.
@@ -98,7 +98,8 @@ impl Checkpoints {
                     self.kept_good + 1,
                     self.told_given_up(size)
                 );
-                self.check.wrong(Some(Position::new(self.kept_good).next()), None, what);
+                let within = (Position::new(self.kept_good).next(), Position::new(size));
+                self.check.wrong_within(within, None, what);
             } else {
                 self.kept_good = size;
             }
@@ -110,7 +111,8 @@ impl Checkpoints {
         self.kept.last().is_some_and(|kept| kept.size <= size)
     }
 
-    /// A stored checkpoint, where the tree has grown to its size, or ends before it. `id`: the event there.
+    /// A stored checkpoint, where the tree has grown to its size, or ends before it. `id`: the event there. Tells whether
+    /// it is right: one that counts, and of this log.
     pub(super) fn stored(
         &mut self,
         mark: &CheckpointMark,
@@ -118,62 +120,78 @@ impl Checkpoints {
         tree: &Tree,
         id: Option<Uuid>,
         ended: bool,
-    ) {
+    ) -> bool {
+        let keys = self.keys(&mark.origin);
+        if keys.is_empty() && !self.trusted.keys.is_empty() {
+            *self.strangers.entry(mark.origin.clone()).or_default() += 1;
+            return false;
+        }
         self.check.looked_at += 1;
-        let at = Some(Position::new(mark.size));
-        let opened = Checkpoint::open(mark.note.as_bytes(), &self.keys(&mark.origin));
-        let checkpoint = match opened {
-            Ok(checkpoint) if checkpoint.size == mark.size && checkpoint.origin == mark.origin => checkpoint,
-            Ok(_) => {
-                let what = format!(
-                    "the checkpoint of {} at {} holds a note of something else",
-                    mark.origin, mark.size
-                );
-                return self.check.wrong(at, line, what);
-            }
-            Err(error) => {
-                let what = format!("the checkpoint of {} at {}: {error}", mark.origin, mark.size);
-                return self.check.wrong(at, line, what);
+        let checkpoint = match self.opened(mark, &keys) {
+            Ok(checkpoint) => checkpoint,
+            Err(what) => {
+                self.check.wrong(Some(Position::new(mark.size)), line, what);
+                return false;
             }
         };
-        let previous = self.last.insert(mark.origin.clone(), mark.size).unwrap_or(0);
-        if mark.previous != previous {
-            let what = format!(
-                "the checkpoint at {} says that it follows the one at {}, and the one before is at {previous}",
-                mark.size, mark.previous
-            );
-            return self.check.wrong(at, line, what);
-        }
         let same = tree.size() == mark.size && tree.root() == checkpoint.root && id == Some(mark.event_id);
         if same {
-            self.sealed = Some((checkpoint.origin, checkpoint.size));
-            return;
-        }
-        if self.was_given_up(mark) {
+            self.sealed.insert(checkpoint.origin, checkpoint.size);
+        } else if self.was_given_up(mark) {
             self.given_up += 1;
-            return;
+        } else {
+            self.other(mark, &checkpoint, line, tree, ended);
         }
-        if tree.size() < mark.size && ended {
+        same
+    }
+
+    /// What a stored checkpoint holds, if a key that counts has signed it and it follows the one before it.
+    fn opened(&mut self, mark: &CheckpointMark, keys: &[PublicKey]) -> Result<Checkpoint, String> {
+        let CheckpointMark { origin, size, previous, .. } = mark;
+        let checkpoint = Checkpoint::open(mark.note.as_bytes(), keys)
+            .map_err(|error| format!("the checkpoint of {origin} at {size}: {error}"))?;
+        if checkpoint.size != *size || checkpoint.origin != *origin {
+            return Err(format!("the checkpoint of {origin} at {size} holds a note of something else"));
+        }
+        let before = self.last.insert(origin.clone(), *size).unwrap_or(0);
+        if *previous != before || size <= previous {
+            return Err(format!(
+                "the checkpoint at {size} says that it follows the one at {previous}, and the one before is at {before}"
+            ));
+        }
+        Ok(checkpoint)
+    }
+
+    /// A checkpoint that is not of this log.
+    fn other(
+        &mut self,
+        mark: &CheckpointMark,
+        checkpoint: &Checkpoint,
+        line: Option<u64>,
+        tree: &Tree,
+        ended: bool,
+    ) {
+        let CheckpointMark { size, previous, .. } = mark;
+        let ends = tree.size();
+        if ends < *size && ended {
             let what = format!(
-                "a checkpoint covers {} events, and the log ends at {}: its last ones are gone",
-                mark.size,
-                tree.size()
+                "a checkpoint covers {size} events, and the log ends at {ends}: its last ones are gone"
             );
-            return self.check.wrong(Some(Position::new(tree.size()).next()), line, what);
+            return self.check.wrong(Some(Position::new(ends).next()), line, what);
         }
-        if tree.size() != mark.size {
-            return self.check.wrong(at, line, "the checkpoint stands behind another record than its last");
+        if ends != *size {
+            let what = "the checkpoint stands behind another record than its last";
+            return self.check.wrong(Some(Position::new(*size)), line, what);
         }
+        let first = Position::new(*previous).next();
         let what = format!(
-            "the checkpoint at {} has the root {}, and the records up to there have {}: one of them, from position {} on, was \
-             changed since it was signed",
-            mark.size,
+            "the checkpoint at {size} has the root {}, and the records up to there have {}: one of them, from position {first} \
+             on, was changed since it was signed",
             checkpoint.root,
             tree.root(),
-            previous + 1
         );
         // All before that are as they were signed.
-        self.check.wrong(Some(Position::new(previous).next()), line, what);
+        self.check.wrong_within((first, Position::new(*size)), line, what);
     }
 
     fn was_given_up(&self, mark: &CheckpointMark) -> bool {
@@ -215,14 +233,34 @@ impl Checkpoints {
                 loss.first_position, loss.last_position, loss.accepted_by, loss.accepted_at
             ));
         }
-        if self.check.looked_at == 0 {
-            self.check = Check::left_out(CheckName::Checkpoints, "there are none");
-        } else if self.trusted.keys.is_empty() {
-            notes.push(
-                "the signatures were checked with the keys that the ledger itself names: --key checks them with one that \
-                 you hold"
-                    .to_owned(),
-            );
+        for (origin, count) in &self.strangers {
+            notes.push(format!(
+                "{count} checkpoints of the log {origin} were not looked at: you hold no key of that name"
+            ));
+        }
+        if self.trusted.keys.is_empty() {
+            if self.check.looked_at == 0 {
+                self.check = Check::left_out(CheckName::Checkpoints, "there are none");
+            } else {
+                notes.push(
+                    "the signatures were checked with the keys that the ledger itself names: --key checks them with one \
+                     that you hold"
+                        .to_owned(),
+                );
+            }
+            return (self.check, notes);
+        }
+        match self.sealed.values().copied().max().unwrap_or(0).max(self.kept_good) {
+            0 => self.check.wrong(
+                None,
+                None,
+                "no checkpoint of these events is signed with a key that you hold: nothing is proven",
+            ),
+            sealed if sealed < tree.size() => notes.push(format!(
+                "what is signed with a key that you hold are the first {sealed} events of {}",
+                tree.size()
+            )),
+            _ => {}
         }
         (self.check, notes)
     }

@@ -8,10 +8,12 @@ use super::checkpoints::Trusted;
 use super::columns::differences;
 use super::offline::key_of;
 use super::report::{Check, CheckName, Report};
+use super::tiles::Tiles;
 use super::walk::Walk;
 use crate::audit::error::AuditError;
+use crate::audit::file::CheckpointMark;
 use crate::audit::snapshots::compare_snapshots;
-use crate::audit::stored::{self, Checkpoints, tile};
+use crate::audit::stored::{self, Checkpoints, Sealed};
 use crate::domain::lawful::Fact;
 use crate::domain::position::Position;
 use crate::domain::record::{LedgerId, Recorded};
@@ -20,11 +22,12 @@ use crate::log::pages::{StoredEvent, last, whole_rows};
 use crate::log::read::ReadError;
 use crate::log::servers::Servers;
 use crate::oasis::comparison::Verdict;
-use crate::oasis::scan::{Scan, ScanError};
+use crate::oasis::recover::Site;
+use crate::oasis::scan::{Scan, ScanError, head};
 use crate::oasis::stored::StoredStream;
 use crate::projections::rebuild::{Difference, diff};
 use crate::projections::tasks::ProjectionError;
-use crate::tlog::tree::FullTile;
+use crate::tlog::checkpoint::Checkpoint;
 
 /// How far a verification is: what is looked at, how much of it is done, and of about how much.
 pub type Progress<'a> = &'a mut dyn FnMut(&'static str, u64, u64);
@@ -52,8 +55,8 @@ pub async fn verify_ledger(
     }
     let (mut report, columns) = log.end(&mut connection).await?;
     report.checks.push(columns);
-    report.checks.push(snapshots(&mut connection, head, progress).await?);
-    report.checks.push(read_table(servers, progress).await?);
+    report.checks.push(snapshots(&mut connection, head, progress).await);
+    report.checks.push(read_table(servers, progress).await);
     Ok(report)
 }
 
@@ -64,8 +67,7 @@ struct LogPass {
     head: Position,
     looked_to: Position,
     sealed: Checkpoints,
-    /// The log whose tiles are looked at.
-    tiles_of: Option<String>,
+    tiles: Tiles,
 }
 
 impl LogPass {
@@ -75,19 +77,21 @@ impl LogPass {
         trusted: Trusted,
     ) -> Result<Self, AuditError> {
         let mut walk = Walk::new(ledger, trusted);
-        for key in stored::keys(connection).await? {
-            walk.key(&key, None);
+        let keys = stored::keys(connection).await?;
+        for key in &keys {
+            walk.key(key, None);
         }
-        let tiles_of = Checkpoints::newest_log(connection).await?;
         let sealed = Checkpoints::begin(connection).await?;
         // After the checkpoints, which are of no later events, and before the losses: one accepted meanwhile explains
         // what is missing then.
         let head = last(connection).await?.position();
-        for loss in stored::losses(connection).await? {
+        let losses = stored::losses(connection).await?;
+        let tiles = Tiles::new(sealed.origins(), &keys, &losses);
+        for loss in losses {
             walk.loss(loss);
         }
         let columns = Check::new(CheckName::Columns);
-        Ok(Self { walk, columns, head, looked_to: Position::ZERO, sealed, tiles_of })
+        Ok(Self { walk, columns, head, looked_to: Position::ZERO, sealed, tiles })
     }
 
     fn is_done(&self) -> bool {
@@ -120,29 +124,12 @@ impl LogPass {
             Err(error) => self.walk.record(None, leaf, Err(&error))?,
         };
         for tile in full {
-            self.tile(connection, &tile).await?;
+            self.tiles.compare(connection, &mut self.walk, &tile).await?;
         }
         let size = place.get();
         if self.sealed.next_size().is_some_and(|next| next <= size) {
             self.checkpoints(connection, size, false).await?;
         }
-        Ok(())
-    }
-
-    /// Compares a tile with the stored one: it tells which of its records was changed since it was sealed.
-    async fn tile(&mut self, connection: &mut PgConnection, full: &FullTile) -> Result<(), AuditError> {
-        let Some(origin) = &self.tiles_of else { return Ok(()) };
-        let Some(stored) = tile(connection, origin, full.level, full.number).await? else { return Ok(()) };
-        self.walk.tree_looked_at(1);
-        if stored.hashes == full.hashes && stored.root == full.root.0 {
-            return Ok(());
-        }
-        let hashes = full.hashes.chunks(32).zip(stored.hashes.chunks(32));
-        let index = hashes.map(|(own, said)| own == said).position(|same| !same).unwrap_or(0) as u64;
-        // A hash of this level stands for so many records.
-        let each = 1u64 << (8 * u32::from(full.level).min(7));
-        let position = Position::new((full.number * 256 + index) * each).next();
-        self.walk.tree_wrong(position, "its bytes are not those that were sealed");
         Ok(())
     }
 
@@ -153,12 +140,26 @@ impl LogPass {
         ended: bool,
     ) -> Result<(), AuditError> {
         while let Some(sealed) = self.sealed.next_up_to(connection, size).await? {
-            self.walk.checkpoint(&sealed.checkpoint, None, ended);
+            if self.walk.checkpoint(&sealed.checkpoint, None, ended) {
+                self.tiles.sealed(&mut self.walk, &sealed.checkpoint.origin);
+            }
+            self.root(&sealed);
             for cosignature in &sealed.cosignatures {
                 self.walk.cosignature(cosignature, None);
             }
         }
         Ok(())
+    }
+
+    /// The column beside the note: what reads it must not be told another root.
+    fn root(&mut self, sealed: &Sealed) {
+        let CheckpointMark { origin, size, note, .. } = &sealed.checkpoint;
+        let Ok(checkpoint) = Checkpoint::parse(note.as_bytes()) else { return };
+        if sealed.root != checkpoint.root.0 {
+            let what =
+                format!("the row of the checkpoint of {origin} at {size} has another root than its note");
+            self.walk.checkpoint_wrong(Position::new(*size), what);
+        }
     }
 
     async fn end(mut self, connection: &mut PgConnection) -> Result<(Report, Check), AuditError> {
@@ -167,11 +168,7 @@ impl LogPass {
     }
 }
 
-async fn snapshots(
-    connection: &mut PgConnection,
-    head: Position,
-    progress: Progress<'_>,
-) -> Result<Check, AuditError> {
+async fn snapshots(connection: &mut PgConnection, head: Position, progress: Progress<'_>) -> Check {
     let mut check = Check::new(CheckName::Snapshots);
     let compared = compare_snapshots(connection, head, |compared, differences| {
         progress("snapshots", compared.snapshots, compared.snapshots);
@@ -179,12 +176,15 @@ async fn snapshots(
             check.wrong(Some(different.position), None, different.to_string());
         }
     })
-    .await?;
-    check.looked_at = compared.snapshots;
-    Ok(check)
+    .await;
+    match compared {
+        Ok(compared) => check.looked_at = compared.snapshots,
+        Err(error) => check.unfinished(&error),
+    }
+    check
 }
 
-async fn read_table(servers: &Servers, progress: Progress<'_>) -> Result<Check, AuditError> {
+async fn read_table(servers: &Servers, progress: Progress<'_>) -> Check {
     let mut check = Check::new(CheckName::ReadTable);
     let walked = diff(servers, |walk, differences| {
         progress("tasks", walk.tasks, walk.total.unwrap_or(0));
@@ -195,22 +195,21 @@ async fn read_table(servers: &Servers, progress: Progress<'_>) -> Result<Check, 
     .await;
     match walked {
         Ok(walked) => check.looked_at = walked.tasks + walked.unexpected,
-        Err(ProjectionError::Log(error)) => unreadable(&mut check, error)?,
-        Err(error) => return Err(error.into()),
+        Err(ProjectionError::Log(error)) => unreadable(&mut check, &error),
+        Err(error) => check.unfinished(&error),
     }
-    Ok(check)
+    check
 }
 
 /// That the log can't be folded is a finding of its own here, too.
-fn unreadable(check: &mut Check, error: ReadError) -> Result<(), AuditError> {
-    let position = match &error {
-        ReadError::Database(_) => return Err(error.into()),
+fn unreadable(check: &mut Check, error: &ReadError) {
+    let position = match error {
+        ReadError::Database(_) => return check.unfinished(error),
         ReadError::OtherPast { position, .. }
         | ReadError::Record { position, .. }
         | ReadError::Damaged(position) => *position,
     };
     check.wrong(Some(position), None, format!("the log can't be folded beyond here: {error}"));
-    Ok(())
 }
 
 /// A difference of the read table, for people.
@@ -225,29 +224,34 @@ pub fn told(difference: &Difference) -> String {
     }
 }
 
-/// Compares the stream with the log.
-///
-/// # Errors
-/// [`AuditError`], if they can't be compared.
-pub async fn verify_stream(
-    site: &crate::oasis::recover::Site,
-    progress: Progress<'_>,
-) -> Result<Check, AuditError> {
+/// Compares the stream with the log; adds the check to the report. What can't be compared is wrong.
+pub async fn verify_stream(site: &Site, report: &mut Report, progress: Progress<'_>) {
     let mut check = Check::new(CheckName::Stream);
+    match compare_stream(site, &mut check, progress).await {
+        Ok(None) => {}
+        Ok(Some(note)) if check.looked_at == 0 => check = Check::left_out(CheckName::Stream, note),
+        Ok(Some(note)) => report.notes.push(note),
+        Err(ScanError::Log(error)) => unreadable(&mut check, &error),
+        Err(error) => check.unfinished(&error),
+    }
+    report.checks.push(check);
+}
+
+/// Tells how much of the log is not in the stream yet, if there is such.
+async fn compare_stream(
+    site: &Site,
+    check: &mut Check,
+    progress: Progress<'_>,
+) -> Result<Option<String>, ScanError> {
+    // Before the stream, which may be ahead of it then, and no further behind.
+    let head = head(&site.pool).await?.position();
     let stream = StoredStream::open(site.client.clone(), &site.stream.name).await?;
-    let total = stream.last().get();
+    let last = stream.last();
     let mut scan = Scan::begin(&stream, site.pool.clone(), site.ledger, Position::ZERO).await?;
     loop {
-        let batch = match scan.next().await {
-            Ok(batch) => batch,
-            Err(ScanError::Log(error)) => {
-                unreadable(&mut check, error)?;
-                return Ok(check);
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let batch = scan.next().await?;
         if batch.is_empty() {
-            return Ok(check);
+            break;
         }
         for compared in batch {
             check.looked_at += 1;
@@ -255,6 +259,10 @@ pub async fn verify_stream(
                 check.wrong(Some(compared.sequence), None, compared.to_string());
             }
         }
-        progress("messages", check.looked_at, total);
+        progress("messages", check.looked_at, last.get());
     }
+    let unpublished = head.get().saturating_sub(last.get());
+    Ok((unpublished > 0).then(|| {
+        format!("the ledger's last {unpublished} events, up to position {head}, are not in the stream yet")
+    }))
 }

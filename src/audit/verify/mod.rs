@@ -8,6 +8,7 @@ mod keys;
 mod live;
 mod offline;
 mod report;
+mod tiles;
 mod walk;
 
 pub use checkpoints::Trusted;

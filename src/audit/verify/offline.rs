@@ -7,7 +7,7 @@ use super::checkpoints::Trusted;
 use super::chunks::{Rest, each_line};
 use super::report::{Check, CheckName, Report};
 use super::walk::Walk;
-use crate::audit::file::{FileFault, Header, Line, MAX_LINE, Mark, parse_header};
+use crate::audit::file::{FileFault, Header, Line, MAX_LINE, MAX_MARKS, Mark, parse_header};
 use crate::audit::glance::{Glance, KeyMark, Scratch, key_mark};
 use crate::domain::lawful::Fact;
 use crate::domain::origin::Idempotency;
@@ -107,6 +107,8 @@ struct Pass {
     said: u64,
     ledger: LedgerId,
     records: u64,
+    /// Keys and losses so far, which are kept in memory.
+    kept: [u64; 2],
     ended: bool,
 }
 
@@ -114,7 +116,7 @@ impl Pass {
     fn new(header: &Header, trusted: Trusted, file: Check) -> Self {
         let walk = Walk::new(header.ledger(), trusted);
         let (said, ledger) = (header.events, header.ledger());
-        Self { walk, file, line: 1, said, ledger, records: 0, ended: false }
+        Self { walk, file, line: 1, said, ledger, records: 0, kept: [0; 2], ended: false }
     }
 
     fn line(&mut self, line: &[u8], looked: &Looked) -> io::Result<()> {
@@ -150,8 +152,16 @@ impl Pass {
     fn mark(&mut self, mark: &Mark) {
         let number = Some(self.line);
         match mark {
-            Mark::Key(key) => self.walk.key(key, number),
-            Mark::Loss(loss) => self.walk.loss(loss.clone()),
+            Mark::Key(key) => {
+                if self.may_keep(0) {
+                    self.walk.key(key, number);
+                }
+            }
+            Mark::Loss(loss) => {
+                if self.may_keep(1) {
+                    self.walk.loss(loss.clone());
+                }
+            }
             Mark::Sums(sums) => self.walk.sums(self.line, sums),
             Mark::Checkpoint(checkpoint) => {
                 self.walk.checkpoint(checkpoint, number, self.records >= self.said);
@@ -172,6 +182,17 @@ impl Pass {
                 self.walk.end_mark(self.line, end);
             }
         }
+    }
+
+    /// Whether one more key or loss is where an export has it, and not too many: memory is bounded whatever the file says.
+    fn may_keep(&mut self, which: usize) -> bool {
+        self.kept[which] += 1;
+        let may = self.records == 0 && self.kept[which] <= MAX_MARKS;
+        if !may {
+            let what = "keys and losses stand in front of the records, no more than 10000 of each";
+            self.file.wrong(None, Some(self.line), what);
+        }
+        may
     }
 
     fn end(mut self, rest: &Rest) -> io::Result<Report> {

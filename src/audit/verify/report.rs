@@ -1,5 +1,6 @@
 //! What a verification found.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::domain::position::Position;
@@ -61,12 +62,33 @@ impl fmt::Display for CheckName {
 /// The first thing that a check found wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Where in the log, as exactly as can be told.
+    /// Where in the log; at the earliest, where `up_to` is some.
     pub position: Option<Position>,
+    /// Where in the log at the latest, where no more can be told than that it is between the two.
+    pub up_to: Option<Position>,
     /// Where in the file.
     pub line: Option<u64>,
     /// What.
     pub what: String,
+}
+
+impl Finding {
+    /// In what order they come: by where they are at the latest, so that one that names the place exactly comes before the
+    /// bounds that it lies within; what has no place comes last.
+    fn order(&self) -> (u64, bool) {
+        (self.up_to.or(self.position).map_or(u64::MAX, Position::get), self.up_to.is_some())
+    }
+
+    /// Where it is, for people: ends in a comma and a space, or is empty.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let position = match (self.position, self.up_to) {
+            (Some(first), Some(last)) if first < last => format!("position {first} to {last}, "),
+            (Some(position), _) => format!("position {position}, "),
+            (None, _) => String::new(),
+        };
+        position + &self.line.map_or(String::new(), |line| format!("line {line}, "))
+    }
 }
 
 /// How a check went.
@@ -104,14 +126,37 @@ impl Check {
         Self { name, looked_at: 0, outcome: Outcome::LeftOut(why.into()) }
     }
 
-    /// Notes that something is wrong; the first finding is kept.
+    /// Notes that something is wrong, at this very position if one is given.
     pub fn wrong(&mut self, position: Option<Position>, line: Option<u64>, what: impl Into<String>) {
+        self.found(Finding { position, up_to: None, line, what: what.into() }, 1);
+    }
+
+    /// Notes that something is wrong somewhere from `first` to `last`.
+    pub fn wrong_within(
+        &mut self,
+        (first, last): (Position, Position),
+        line: Option<u64>,
+        what: impl Into<String>,
+    ) {
+        self.found(Finding { position: Some(first), up_to: Some(last), line, what: what.into() }, 1);
+    }
+
+    /// Notes what is wrong, the first of so many things; the first finding of all is kept.
+    pub(super) fn found(&mut self, finding: Finding, further: u64) {
         match &mut self.outcome {
-            Outcome::Bad(_, count) => *count += 1,
-            Outcome::Good | Outcome::LeftOut(_) => {
-                self.outcome = Outcome::Bad(Finding { position, line, what: what.into() }, 1);
+            Outcome::Bad(first, count) => {
+                *count += further;
+                if finding.order() < first.order() {
+                    *first = finding;
+                }
             }
+            Outcome::Good | Outcome::LeftOut(_) => self.outcome = Outcome::Bad(finding, further),
         }
+    }
+
+    /// It could not be done, or not to its end: what was not looked at does not pass for good.
+    pub fn unfinished(&mut self, error: &dyn std::error::Error) {
+        self.wrong(None, None, format!("it could not be looked at: {error}"));
     }
 
     /// Whether something was wrong.
@@ -130,8 +175,8 @@ pub struct Report {
     pub events: u64,
     /// The root of the tree over their records.
     pub root: Hash,
-    /// The log of the last checkpoint that is of these events, and its size.
-    pub sealed: Option<(String, u64)>,
+    /// Of each log the size of its last checkpoint that is of these events.
+    pub sealed: BTreeMap<String, u64>,
     /// What else an auditor should know.
     pub notes: Vec<String>,
 }
@@ -143,14 +188,13 @@ impl Report {
         self.checks.iter().any(Check::is_bad)
     }
 
-    /// The wrong thing that comes first in the log; of those at one position, the one whose check comes first.
+    /// The wrong thing that comes first in the log; of those at one place, the one whose check comes first.
     #[must_use]
     pub fn first_wrong(&self) -> Option<(CheckName, &Finding)> {
         let found = self.checks.iter().filter_map(|check| match &check.outcome {
             Outcome::Bad(finding, _) => Some((check.name, finding)),
             Outcome::Good | Outcome::LeftOut(_) => None,
         });
-        let place = |finding: &Finding| finding.position.map_or(u64::MAX, Position::get);
-        found.min_by_key(|(name, finding)| (place(finding), *name))
+        found.min_by_key(|(name, finding)| (finding.order(), *name))
     }
 }

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::checkpoints::{Checkpoints, Trusted};
 use super::keys::KeysUsed;
-use super::report::{Check, CheckName, Report};
+use super::report::{Check, CheckName, Finding, Report};
 use crate::audit::file::{CheckpointMark, CosignatureMark, EndMark, KeyMark, LossMark, SUMS_EVERY, sum};
 use crate::audit::glance;
 use crate::domain::lawful::{Fact, Lawful};
@@ -27,8 +27,8 @@ pub(super) struct Walk {
     rules: Check,
     sums: Check,
     root: Check,
-    /// The sums of the last records, from a file.
-    summed: Vec<[u8; 8]>,
+    /// The sums of the last records, from a file, and each one's line.
+    summed: Vec<([u8; 8], u64)>,
 }
 
 impl Walk {
@@ -83,8 +83,8 @@ impl Walk {
                 self.records.wrong(Some(position), line, error.to_string());
             }
         }
-        if line.is_some() {
-            self.summed.push(sum(&leaf));
+        if let Some(line) = line {
+            self.summed.push((sum(&leaf), line));
         }
         let full = self.tree.push(leaf);
         if self.checkpoints.wants(self.tree.size()) {
@@ -96,15 +96,16 @@ impl Walk {
     /// The sums of the records since the last such line of a file.
     pub(super) fn sums(&mut self, line: u64, sums: &str) {
         let first = self.tree.size() - self.summed.len() as u64;
-        let wrong = self.summed.iter().zip(sums.as_bytes().chunks(8)).position(|(own, said)| own != said);
+        let mut both = (first..).zip(&self.summed).zip(sums.as_bytes().chunks(8));
+        let wrong = both.find(|((_, (own, _)), said)| own != said);
         self.sums.looked_at += self.summed.len() as u64;
-        if let Some(index) = wrong {
-            let position = Position::new(first + index as u64).next();
-            let line = line - self.summed.len() as u64 + index as u64;
-            self.sums.wrong(Some(position), Some(line), "its bytes are not those that were exported");
+        if let Some(((before, (_, line)), _)) = wrong {
+            let position = Position::new(before).next();
+            self.sums.wrong(Some(position), Some(*line), "its bytes are not those that were exported");
         } else if sums.len() != 8 * self.summed.len() {
             let what = format!("it has the sums of {} records behind {}", sums.len() / 8, self.summed.len());
-            self.sums.wrong(Some(Position::new(first).next()), Some(line), what);
+            let (first, last) = (Position::new(first).next(), Position::new(self.tree.size()));
+            self.sums.wrong_within((first, last.max(first)), Some(line), what);
         }
         self.summed.clear();
     }
@@ -129,9 +130,15 @@ impl Walk {
         self.checkpoints.loss(mark);
     }
 
-    /// A checkpoint, behind the last record that it covers; or behind all of them, if the log has `ended`.
-    pub(super) fn checkpoint(&mut self, mark: &CheckpointMark, line: Option<u64>, ended: bool) {
-        self.checkpoints.stored(mark, line, &self.tree, self.last_id, ended);
+    /// A checkpoint, behind the last record that it covers; or behind all of them, if the log has `ended`. Tells whether it
+    /// is right.
+    pub(super) fn checkpoint(&mut self, mark: &CheckpointMark, line: Option<u64>, ended: bool) -> bool {
+        self.checkpoints.stored(mark, line, &self.tree, self.last_id, ended)
+    }
+
+    /// Something else is wrong with a stored checkpoint.
+    pub(super) fn checkpoint_wrong(&mut self, size: Position, what: String) {
+        self.checkpoints.check.wrong(Some(size), None, what);
     }
 
     /// Cosignatures are lines of a note that its witness's key alone can check; here they must be lines at all.
@@ -142,9 +149,9 @@ impl Walk {
         }
     }
 
-    /// What a tree that was stored differs in.
-    pub(super) fn tree_wrong(&mut self, position: Position, what: impl Into<String>) {
-        self.root.wrong(Some(position), None, what);
+    /// What a tree that was stored differs in, the first of so many things.
+    pub(super) fn tree_wrong(&mut self, finding: Finding, count: u64) {
+        self.root.found(finding, count);
     }
 
     /// So many parts of a stored tree were looked at.
@@ -197,10 +204,10 @@ impl Walk {
                 "the rules were looked at up to position {last}, behind which they can't be judged"
             ));
         }
-        let sealed = self.checkpoints.sealed.take();
+        let sealed = self.checkpoints.sealed.clone();
         let (checkpoints, told) = self.checkpoints.end(&self.tree);
         notes.extend(told);
-        if file.is_none() && self.root.looked_at == 0 {
+        if file.is_none() && self.root.looked_at == 0 && !self.root.is_bad() {
             self.root = Check::left_out(CheckName::Tree, "no full tile is stored to compare with");
         }
         let sums = file.is_some().then_some(self.sums);

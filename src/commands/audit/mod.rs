@@ -169,8 +169,9 @@ pub struct Trust {
     /// A checkpoint that you kept, or were given by a witness, to compare with; may be given more than once
     #[arg(long, value_name = "FILE")]
     checkpoint: Vec<PathBuf>,
-    /// A verifier key that you know the ledger by, instead of those that it names itself; may be given more than once
-    #[arg(long, value_name = "VKEY", value_parser = PublicKey::parse)]
+    /// A verifier key that you know the ledger by, instead of those that it names itself: fails if none of its
+    /// checkpoints is signed with it; may be given more than once
+    #[arg(long, value_name = "VKEY", value_parser = verify_proof::parse_log_key)]
     key: Vec<PublicKey>,
 }
 
@@ -328,8 +329,8 @@ async fn verify_what(mut command: VerifyCommand, out: &mut impl Write) -> Result
         verify::of_file(path, trusted)?
     } else {
         let servers = command.place.reach().await?;
-        let site = command.site(&servers).await?;
-        verify::of_ledger(&servers, site.as_ref(), trusted).await?
+        let site = command.site(&servers).await;
+        verify::of_ledger(&servers, site, trusted).await?
     };
     verify::print(&report, command.place.json, out)
 }

@@ -41,16 +41,21 @@ pub(super) fn of_file(path: &Path, trusted: Trusted) -> Result<Report, AuditFail
 /// Verifies a ledger where it stands; with a `site` its stream too.
 pub(super) async fn of_ledger(
     servers: &Servers,
-    site: Option<&Site>,
+    site: Result<Option<Site>, AuditFailure>,
     trusted: Trusted,
 ) -> Result<Report, AuditFailure> {
     let mut bars = Bars::default();
     let mut progress = |what, done, total| bars.tell(what, done, total);
     let mut report = verify_ledger(servers, trusted, &mut progress).await?;
-    report.checks.push(match site {
-        Some(site) => verify_stream(site, &mut progress).await?,
-        None => Check::left_out(CheckName::Stream, "NATS_URL is not set"),
-    });
+    match site {
+        Ok(Some(site)) => verify_stream(&site, &mut report, &mut progress).await,
+        Ok(None) => report.checks.push(Check::left_out(CheckName::Stream, "NATS_URL is not set")),
+        Err(error) => {
+            let mut check = Check::new(CheckName::Stream);
+            check.unfinished(&error);
+            report.checks.push(check);
+        }
+    }
     Ok(report)
 }
 
@@ -63,16 +68,10 @@ pub(super) fn print(report: &Report, json: bool, out: &mut impl Write) -> Result
     }
     match report.first_wrong() {
         Some((check, finding)) => {
-            Err(AuditFailure::Wrong(format!("{}{check}: {}", place(finding), shown(&finding.what))))
+            Err(AuditFailure::Wrong(format!("{}{check}: {}", finding.place(), shown(&finding.what))))
         }
         None => Ok(()),
     }
-}
-
-fn place(finding: &Finding) -> String {
-    let position = finding.position.map_or(String::new(), |position| format!("position {position}, "));
-    let line = finding.line.map_or(String::new(), |line| format!("line {line}, "));
-    position + &line
 }
 
 fn print_table(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
@@ -81,9 +80,9 @@ fn print_table(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
         let result = match outcome {
             Outcome::Good => "good".to_owned(),
             Outcome::LeftOut(why) => format!("left out: {why}"),
-            Outcome::Bad(finding, 1) => format!("WRONG: {}{}", place(finding), shown(&finding.what)),
+            Outcome::Bad(finding, 1) => format!("WRONG: {}{}", finding.place(), shown(&finding.what)),
             Outcome::Bad(finding, count) => {
-                format!("WRONG: {}{} (the first of {count})", place(finding), shown(&finding.what))
+                format!("WRONG: {}{} (the first of {count})", finding.place(), shown(&finding.what))
             }
         };
         table.row(out, &[name.to_string(), looked_at.to_string(), result])?;
@@ -145,6 +144,10 @@ fn write_finding(out: &mut String, check: Option<CheckName>, finding: &Finding) 
     match finding.position {
         Some(position) => object.number("position", position.get()),
         None => object.null("position"),
+    }
+    // Only where it can't be told exactly.
+    if let Some(last) = finding.up_to {
+        object.number("up_to", last.get());
     }
     match finding.line {
         Some(line) => object.number("line", line),

@@ -226,7 +226,7 @@ fn read(path: &Path, bytes_max: usize) -> Result<String, VerifyProofFailure> {
     read().map_err(|error| VerifyProofFailure::File { path: path.to_owned(), error })
 }
 
-fn parse_log_key(text: &str) -> Result<PublicKey, String> {
+pub(super) fn parse_log_key(text: &str) -> Result<PublicKey, String> {
     parse_key(text, KeyKind::Log).map_err(|error| format!("a ledger's verifier key: {error}"))
 }
 
