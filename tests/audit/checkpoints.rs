@@ -102,7 +102,7 @@ fn checkpoints_hold_for_the_log_that_was_signed_and_for_no_other() {
     let (log, key) = (log(), key());
     let good = verify(&export(&log, &log, &key, &[]), Trusted::default());
     assert!(!good.is_bad(), "{good:?}");
-    assert_eq!(good.sealed, Some((ORIGIN.to_owned(), EVENTS)));
+    assert_eq!(good.sealed, std::collections::BTreeMap::from([(ORIGIN.to_owned(), EVENTS)]));
     let checked = good.checks.iter().find(|check| check.name == CheckName::Checkpoints).unwrap();
     assert_eq!(checked.looked_at, 2);
 

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use super::{TestLog, witness_key};
 use crate::tlog::Hash;
 use crate::witness::client::{AskError, Cosignature, WitnessClient};
+use crate::witness::settings::WitnessAddress;
 
 /// Asks a witness that gives these answers, one after another; `old` is what it is thought to have signed.
 async fn ask(
@@ -25,7 +26,7 @@ async fn ask(
             stream.write_all(answer.as_bytes()).await.unwrap();
         }
     });
-    let address = format!("{url}={}", witness_key().public()).parse().unwrap();
+    let address = WitnessAddress::parse(&format!("{url}={}", witness_key().public()), 1).unwrap();
     let checkpoint = TestLog::new("log").checkpoint(size);
     let client = WitnessClient::new(address).unwrap();
     let asked = client.add_checkpoint(&checkpoint, old, async |_| Ok(Vec::<Hash>::new())).await;
