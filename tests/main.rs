@@ -31,6 +31,7 @@ mod numbering;
 mod oasis;
 mod oasis_faults;
 mod patch;
+mod plans;
 mod pooler;
 mod projection;
 mod properties;

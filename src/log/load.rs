@@ -175,8 +175,11 @@ async fn load_tasks_at(
                  order by s.version limit 1
              ) end, 9223372036854775807) as version offset 0
          ) later
-         join ledger.event e on e.vtid = wanted.vtid and e.version > wanted.version and e.version < later.version
-         where e.position <= $3
+         cross join lateral (
+             select position, event_id, body from ledger.event
+             where event.vtid = wanted.vtid and version > wanted.version and version < later.version and position <= $3
+             offset 0
+         ) e
          order by e.position",
     )
     .bind(&names)
@@ -203,7 +206,10 @@ async fn load_parents(
 ) -> Result<BTreeSet<Vtid>, ReadError> {
     let names: Vec<String> = vtids.iter().map(ToString::to_string).collect();
     let found: Vec<String> = sqlx::query_scalar(
-        "select vtid from ledger.event where vtid = any($1) and version = 1 and position <= $2",
+        "select wanted.vtid from unnest($1::text[]) wanted (vtid)
+         cross join lateral (
+             select from ledger.event where event.vtid = wanted.vtid and version = 1 and position <= $2 limit 1
+         ) e",
     )
     .bind(names)
     .bind(at.to_i64())
@@ -223,8 +229,10 @@ async fn load_keys(
     let rows = sqlx::query(
         "select wanted.place, e.position, e.event_id, e.body
          from unnest($1::text[], $2::text[]) with ordinality wanted (actor, key, place)
-         join ledger.event e on e.actor = wanted.actor and e.idempotency_key = wanted.key
-         where e.position <= $3",
+         cross join lateral (
+             select position, event_id, body from ledger.event
+             where event.actor = wanted.actor and idempotency_key = wanted.key and position <= $3 limit 1
+         ) e",
     )
     .bind(listed.iter().map(|(actor, _)| actor.as_str()).collect::<Vec<_>>())
     .bind(listed.iter().map(|(_, key)| key.as_str()).collect::<Vec<_>>())

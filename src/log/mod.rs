@@ -31,6 +31,7 @@ mod session;
 pub mod tail;
 pub mod transactions;
 pub mod turn;
+pub mod view;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

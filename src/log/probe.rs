@@ -30,9 +30,13 @@ pub async fn probe(pool: &Pool, followers: &[Position]) -> Result<Probe, sqlx::E
             .await?;
     let hold = read_hold(&mut connection).await?;
     let next: Vec<i64> = followers.iter().map(|position| position.next().to_i64()).collect();
+    // Each by the index, whatever was known of the log when this connection first planned it: it may have been empty then.
     let rows = sqlx::query(
         "select e.recorded_at from unnest($1::bigint[]) with ordinality wanted (position, n)
-         left join ledger.event e on e.position = wanted.position order by wanted.n",
+         left join lateral (
+             select recorded_at from ledger.event where event.position = wanted.position limit 1
+         ) e on true
+         order by wanted.n",
     )
     .bind(next)
     .fetch_all(&mut *connection)

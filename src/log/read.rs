@@ -55,7 +55,11 @@ pub async fn read_after(
     .bind(i64::from(max) + 1)
     .fetch_all(connection)
     .await?;
-    let mut rows = rows.as_slice();
+    following(&rows, cursor, max)
+}
+
+/// Up to `max` events after `cursor`, of rows that begin at it.
+pub(super) fn following(mut rows: &[PgRow], cursor: Cursor, max: u32) -> Result<Vec<Recorded>, ReadError> {
     if let Cursor::At { position, id } = cursor {
         let intact = |row: &PgRow| {
             Ok::<bool, sqlx::Error>(

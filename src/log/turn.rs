@@ -4,17 +4,17 @@
 use std::time::Duration;
 
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use super::append::{AppendReply, append};
-use super::head::{Head, read_head};
+use super::head::read_head;
 use super::hold::{
-    Hold, Losses, accept_loss, lift_hold, read_hold, read_loss_hold, read_losses, read_past_hold, set_hold,
+    Hold, Losses, accept_loss, lift_hold, read_loss_hold, read_losses, read_past_hold, set_hold,
     set_past_hold,
 };
 use super::load::{Loaded, Wanted, load};
 use super::lookup::event_id_at;
-use super::read::{ReadError, read_after};
+use super::read::ReadError;
+use super::view::{TurnView, view};
 use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
 use crate::domain::record::Recorded;
@@ -22,56 +22,24 @@ use crate::domain::record::Recorded;
 /// How long an append waits for a row of another's: with the first try for the lock after it, a little longer than that other
 /// may wait for its client, and less than a second in all, so that nobody who is frozen holds up the others for longer.
 pub const APPEND_LOCK_TIMEOUT: &str = "700ms";
-/// How long the lock is tried for, each time, with what blocks it ended in between: short at first, for whoever comes
-/// here because something has blocked an append for some time already ([`APPEND_LOCK_TIMEOUT`]).
-const LOCK_TRIES_MS: [u32; 9] = [100, 1_000, 1_000, 1_000, 1_000, 1_000, 1_000, 1_000, 1_000];
-/// A longer tail is not folded on: the writer forgets its states instead.
-const TAIL_EVENTS: u32 = 1024;
-
-/// What the log shows under the lock.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct TurnView {
-    /// The hold, if one stands.
-    pub held: Option<Hold>,
-    /// How many losses of history operators have accepted.
-    pub losses: Losses,
-    /// Whether the event that was asked about is in the log: the last of an append, so that all of it is.
-    pub went_in: bool,
-    /// What comes after the remembered head.
-    pub tail: TailView,
-}
-
-/// The log from the remembered head on.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum TailView {
-    /// The head is where it was, and these events have followed (none: it did not move).
-    Moved(Vec<Recorded>),
-    /// More has followed than is worth folding, or no head was remembered.
-    FarBehind {
-        /// The event right after the remembered head, if one was remembered: tells whose append came next.
-        next: Option<Uuid>,
-        /// The head now.
-        head: Head,
-    },
-    /// The remembered head is gone or another one: the database lost history.
-    OtherPast,
-}
-
-impl TailView {
-    /// The id of the event right after the remembered head.
-    #[must_use]
-    pub fn next(&self) -> Option<Uuid> {
-        match self {
-            Self::Moved(events) => events.first().map(|recorded| recorded.event.id),
-            Self::FarBehind { next, .. } => *next,
-            Self::OtherPast => None,
-        }
-    }
-}
+/// Begins the transaction and takes the lock, in one round trip, since the others wait meanwhile. This long at first, for whoever
+/// comes here because something has blocked an append for some time already.
+const LOCK_SHORTLY: &str =
+    "begin; set local lock_timeout = '100ms'; select pg_advisory_xact_lock(ledger.append_lock())";
+/// This long at first, for whoever has not waited yet: the two above together.
+const LOCK_FIRST: &str =
+    "begin; set local lock_timeout = '800ms'; select pg_advisory_xact_lock(ledger.append_lock())";
+/// This long, each time, with what blocks it ended in between.
+const LOCK_AGAIN: &str =
+    "begin; set local lock_timeout = '1s'; select pg_advisory_xact_lock(ledger.append_lock())";
+/// How often that is tried.
+const LOCK_TRIES: usize = 8;
 
 /// A transaction that holds the exclusive append lock, until it is ended or dropped.
 pub struct Turn {
     connection: PgConnection,
+    /// How many were accepted, once that was looked at: within the turn only the turn itself can change it.
+    losses: Option<Losses>,
 }
 
 impl Turn {
@@ -79,11 +47,23 @@ impl Turn {
     ///
     /// # Errors
     /// Whatever the driver says; the lock's time-out where somebody kept it for longer than all tries.
-    pub async fn open(mut connection: PgConnection) -> Result<Self, sqlx::Error> {
+    pub async fn open(connection: PgConnection) -> Result<Self, sqlx::Error> {
+        Self::open_by(connection, LOCK_FIRST).await
+    }
+
+    /// As [`Turn::open`], after an append that may have waited for [`APPEND_LOCK_TIMEOUT`] already.
+    ///
+    /// # Errors
+    /// Those of [`Turn::open`].
+    pub async fn open_after_append(connection: PgConnection) -> Result<Self, sqlx::Error> {
+        Self::open_by(connection, LOCK_SHORTLY).await
+    }
+
+    async fn open_by(mut connection: PgConnection, first: &'static str) -> Result<Self, sqlx::Error> {
         let mut blocked = sqlx::Error::PoolTimedOut;
-        for wait_ms in LOCK_TRIES_MS {
-            match lock(&mut connection, wait_ms).await {
-                Ok(()) => return Ok(Self { connection }),
+        for wait in [first].into_iter().chain([LOCK_AGAIN; LOCK_TRIES]) {
+            match sqlx::raw_sql(wait).execute(&mut connection).await.map(drop) {
+                Ok(()) => return Ok(Self { connection, losses: None }),
                 Err(error) if is_lock_timeout(&error) => {
                     sqlx::raw_sql("rollback").execute(&mut connection).await?;
                     end_blockers(&mut connection).await?;
@@ -98,42 +78,15 @@ impl Turn {
     /// What the log shows from `head` on, and whether `unsettled` is in it; nothing can be appended by anybody else until the turn ends.
     ///
     /// # Errors
-    /// [`ReadError`], of which [`ReadError::OtherPast`] is told by [`TailView`] instead.
+    /// [`ReadError`], of which [`ReadError::OtherPast`] is told by [`super::view::TailView`] instead.
     pub async fn view(
         &mut self,
         head: Option<Cursor>,
         unsettled: Option<Cursor>,
     ) -> Result<TurnView, ReadError> {
-        let hold = read_hold(&mut self.connection).await?;
-        let losses = read_losses(&mut self.connection).await?;
-        let went_in = match unsettled {
-            Some(last) => event_id_at(&mut self.connection, last.position()).await? == last.id(),
-            None => false,
-        };
-        let Some(cursor) = head else {
-            let head = read_head(&mut self.connection).await?;
-            return Ok(TurnView {
-                held: hold,
-                losses,
-                went_in,
-                tail: TailView::FarBehind { next: None, head },
-            });
-        };
-        let tail = match read_after(&mut self.connection, cursor, TAIL_EVENTS).await {
-            Ok(events) if events.len() < TAIL_EVENTS as usize => TailView::Moved(events),
-            Ok(events) => {
-                let next = events.first().map(|recorded| recorded.event.id);
-                TailView::FarBehind { next, head: read_head(&mut self.connection).await? }
-            }
-            Err(ReadError::OtherPast { .. }) => TailView::OtherPast,
-            // What this program can't read it can't fold on either; whose append came next is told all the same.
-            Err(ReadError::Record { .. } | ReadError::Damaged(_)) => {
-                let next = event_id_at(&mut self.connection, cursor.position().next()).await?;
-                TailView::FarBehind { next, head: read_head(&mut self.connection).await? }
-            }
-            Err(error) => return Err(error),
-        };
-        Ok(TurnView { held: hold, losses, went_in, tail })
+        let view = view(&mut self.connection, head, unsettled).await?;
+        self.losses = Some(view.losses);
+        Ok(view)
     }
 
     /// The hold that stands because history was lost, and how many losses were accepted.
@@ -172,8 +125,11 @@ impl Turn {
         max_ahead: Duration,
         events: &[&Recorded],
     ) -> Result<AppendReply, sqlx::Error> {
-        // In a turn they can't change.
-        let losses = read_losses(&mut self.connection).await?;
+        let losses = match self.losses {
+            Some(losses) => losses,
+            None => read_losses(&mut self.connection).await?,
+        };
+        self.losses = Some(losses);
         append(&mut self.connection, head, losses, max_ahead, events).await
     }
 
@@ -220,6 +176,7 @@ impl Turn {
     /// # Errors
     /// Whatever the driver says.
     pub async fn accept_loss(&mut self, first: Position, last: Position) -> Result<(), sqlx::Error> {
+        self.losses = None;
         accept_loss(&mut self.connection, first, last).await
     }
 
@@ -255,16 +212,6 @@ impl Turn {
         sqlx::raw_sql("rollback").execute(&mut self.connection).await?;
         Ok(self.connection)
     }
-}
-
-async fn lock(connection: &mut PgConnection, wait_ms: u32) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql("begin").execute(&mut *connection).await?;
-    sqlx::query("select set_config('lock_timeout', $1, true)")
-        .bind(wait_ms.to_string())
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query("select pg_advisory_xact_lock(ledger.append_lock())").execute(connection).await?;
-    Ok(())
 }
 
 fn is_lock_timeout(error: &sqlx::Error) -> bool {

@@ -122,7 +122,10 @@ async fn read_full(
     }
     let rows = sqlx::query(
         "select t.level, t.number, t.hashes from unnest($2::smallint[], $3::bigint[]) wanted (level, number)
-         join ledger.tile t on t.origin = $1 and t.level = wanted.level and t.number = wanted.number",
+         cross join lateral (
+             select level, number, hashes from ledger.tile
+             where origin = $1 and tile.level = wanted.level and tile.number = wanted.number limit 1
+         ) t",
     )
     .bind(origin.as_str())
     .bind(keys.iter().map(|key| i16::from(key.level)).collect::<Vec<_>>())

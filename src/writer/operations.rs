@@ -20,7 +20,8 @@ use crate::log::hold::Losses;
 use crate::log::load::{Loaded, Wanted, load};
 use crate::log::read::ReadError;
 use crate::log::servers::{Servers, Timeline};
-use crate::log::turn::{APPEND_LOCK_TIMEOUT, Turn, TurnView};
+use crate::log::turn::{APPEND_LOCK_TIMEOUT, Turn};
+use crate::log::view::TurnView;
 
 /// One connection to the primary, or a turn that is open on it.
 pub(super) struct Operations {
@@ -158,7 +159,10 @@ impl Operations {
         }
         let limit = self.limit * TURN_PATIENCE;
         let opening = async {
-            let mut turn = Turn::open(connection).await?;
+            let mut turn = match unsettled {
+                Some(_) => Turn::open_after_append(connection).await?,
+                None => Turn::open(connection).await?,
+            };
             let view = turn.view(head, unsettled).await?;
             self.state = State::InTurn(turn);
             Ok::<TurnView, ReadError>(view)

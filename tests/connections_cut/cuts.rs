@@ -40,6 +40,8 @@ struct Cutting {
     written: AtomicUsize,
     /// Those whose bytes come late, to a place that is taken.
     late: Mutex<Vec<String>>,
+    /// Those whose bytes come late while others append, so that they may belong to a turn.
+    late_among_others: Mutex<Vec<String>>,
 }
 
 impl Cutting {
@@ -47,7 +49,8 @@ impl Cutting {
         let platform = platform_on(flavor).await;
         let proxy = Proxy::start(platform.database.service_url()).await;
         let service = platform.serve_with(&["--database-url", proxy.url()]).await;
-        Self { platform, proxy, service, written: AtomicUsize::new(0), late: Mutex::default() }
+        let (late, late_among_others) = (Mutex::default(), Mutex::default());
+        Self { platform, proxy, service, written: AtomicUsize::new(0), late, late_among_others }
     }
 
     /// A write whose appends are cut: creates and patches in turn.
@@ -82,6 +85,13 @@ impl Cutting {
         let late = self.late.lock().unwrap().clone();
         for request in &late {
             self.assert_late_refused(request).await;
+        }
+        let among_others = self.late_among_others.lock().unwrap().clone();
+        for request in &among_others {
+            // In a turn they came before its end did, which never comes: nothing is in, whatever was answered.
+            let answer = self.proxy.answer(Cut::Late, request).await;
+            let ended = ["event_position", "57P01", "appended"];
+            assert!(ended.iter().any(|end| answer.contains(end)), "{request}: {answer}");
         }
         let log = assert_stream_is_the_log(self.platform.database.url(), &self.platform.nats.url()).await;
         assert_told(&log, told);
@@ -142,8 +152,8 @@ impl Cutting {
             for way in WAYS.repeat(2) {
                 let write = self.cut(way, &task).await;
                 if way[0] == Cut::Late {
-                    // Others have appended by the time that its bytes come.
-                    self.late.lock().unwrap().push(write.request.clone());
+                    // Others have appended by the time that its bytes come, or can't until its turn is ended.
+                    self.late_among_others.lock().unwrap().push(write.request.clone());
                 }
                 told.push(write);
             }

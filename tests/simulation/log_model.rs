@@ -17,7 +17,7 @@ use vtid_ledger::log::entry::Entry;
 use vtid_ledger::log::head::Head;
 use vtid_ledger::log::hold::{Hold, Losses};
 use vtid_ledger::log::load::{Earlier, KeyOf, Loaded, Wanted};
-use vtid_ledger::log::turn::{TailView, TurnView};
+use vtid_ledger::log::view::{TailView, TurnView};
 use vtid_ledger::writer::machine::Failure;
 
 /// One row, and what folds from it.

@@ -184,7 +184,7 @@ impl WriterShell {
         head: Option<Cursor>,
         unsettled: Option<Cursor>,
         database: &Database,
-    ) -> vtid_ledger::log::turn::TurnView {
+    ) -> vtid_ledger::log::view::TurnView {
         let mut view = database.log.view(head, unsettled);
         if self.flaw == Some(Flaw::FirstEventOnly) {
             view.went_in = unsettled.is_some() && view.tail.next() == self.first_sent;

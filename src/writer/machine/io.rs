@@ -10,7 +10,7 @@ use crate::domain::time::Timestamp;
 use crate::log::entry::Entry;
 use crate::log::hold::Hold;
 use crate::log::load::{Loaded, Wanted};
-use crate::log::turn::TurnView;
+use crate::log::view::TurnView;
 use crate::writer::answer::{Accepted, WriteError};
 
 /// Where an answer goes.

@@ -11,6 +11,9 @@
 //! One operation is under way at a time; its outcome comes back under its attempt. Whatever comes back other than
 //! success is settled in one way: by the turn (`turn.rs`), in which no append is in flight anywhere. Nothing is
 //! appended and nobody is told "refused" before that.
+//!
+//! Where others append too, as the last turn showed, the next group begins with a turn at once: an append on a head that is
+//! most likely another one by now would only be work for nothing. What comes while it waits for its turn goes in with it.
 
 mod cache;
 mod group;
@@ -82,6 +85,8 @@ pub struct Writer {
     suspect: bool,
     /// The losses that had been accepted when the head was last looked at.
     losses: Losses,
+    /// The last turn showed events of others: most likely there are further ones by now.
+    contended: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -118,6 +123,7 @@ impl Writer {
             conflicted: false,
             suspect: true,
             losses: Losses::default(),
+            contended: false,
         }
     }
 
@@ -224,20 +230,24 @@ impl Writer {
     }
 
     /// Takes the next group, if nothing is under way. Without a head, or after the database did not answer, looks at the
-    /// log first, whether somebody waits or not.
+    /// log first, whether somebody waits or not. In a turn the group is taken once the turn has come.
     fn begin_group(&mut self, now: Now, out: &mut Vec<Output>) {
         if self.phase != Phase::Idle {
             return;
         }
         let Some(head) = self.head.filter(|_| !self.suspect) else {
-            let group = self.take_group();
-            self.open_turn(Unsettled::Undecided(group), out);
+            self.open_turn(Unsettled::Undecided(Vec::new()), out);
             return;
         };
         if self.queue.is_empty() {
             return;
         }
-        let group = self.take_group();
+        if self.contended {
+            self.open_turn(Unsettled::Undecided(Vec::new()), out);
+            return;
+        }
+        let mut group = Vec::new();
+        self.fill(&mut group);
         let missing = wanted(&group, |vtid| self.cache.contains(vtid));
         let knowledge = self.known(&group);
         if missing.is_empty() {
@@ -249,9 +259,9 @@ impl Writer {
         }
     }
 
-    fn take_group(&mut self) -> Vec<Pending> {
-        let mut group: Vec<Pending> = Vec::new();
-        let mut bytes = 0;
+    /// Adds to the group what waits, as far as it may.
+    fn fill(&mut self, group: &mut Vec<Pending>) {
+        let mut bytes: usize = group.iter().map(|pending| pending.bytes).sum();
         while let Some(next) = self.queue.front() {
             let fits = bytes + next.bytes <= self.limits.group_bytes && group.len() < self.group_limit;
             if !(group.is_empty() || fits) {
@@ -261,7 +271,6 @@ impl Writer {
             self.queued_bytes -= next.bytes;
             group.extend(self.queue.pop_front());
         }
-        group
     }
 
     /// What the cache holds of the states that the group needs.

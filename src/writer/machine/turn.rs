@@ -12,7 +12,7 @@ use crate::domain::record::Recorded;
 use crate::log::entry::Entry;
 use crate::log::hold::Hold;
 use crate::log::load::Loaded;
-use crate::log::turn::{TailView, TurnView};
+use crate::log::view::{TailView, TurnView};
 use crate::writer::answer::WriteError;
 
 /// The pause before a turn that follows a failed one, doubled with each failure.
@@ -56,6 +56,14 @@ impl Writer {
             return;
         };
         self.suspect = false;
+        let unsettled = match unsettled {
+            Unsettled::Undecided(mut group) => {
+                self.fill(&mut group);
+                Unsettled::Undecided(group)
+            }
+            append @ Unsettled::Append(..) => append,
+        };
+        self.contended = self.head.is_some() && others_appended(&tail, &unsettled, went_in);
         let given_up = std::mem::replace(&mut self.losses, losses) < losses;
         match unsettled {
             // It had gone in. That holds whatever else has happened since.
@@ -213,8 +221,10 @@ impl Writer {
         }
     }
 
+    /// Decides the group, and what has come to wait since, within the turn.
     fn decide_in_turn(&mut self, now: Now, mut group: Vec<Pending>, out: &mut Vec<Output>) {
         group.retain(|pending| !pending.answered);
+        self.fill(&mut group);
         let missing = wanted(&group, |vtid| self.cache.contains(vtid));
         let knowledge = self.known(&group);
         match self.head {
@@ -324,5 +334,18 @@ impl Writer {
                 self.phase = Phase::Turning(turning);
             }
         }
+    }
+}
+
+/// Whether somebody else has appended since the remembered head.
+fn others_appended(tail: &TailView, unsettled: &Unsettled, went_in: bool) -> bool {
+    let own = match unsettled {
+        Unsettled::Append(decided, _) if went_in => decided.entries.len(),
+        Unsettled::Append(..) | Unsettled::Undecided(_) => 0,
+    };
+    match tail {
+        TailView::Moved(events) => events.len() > own,
+        TailView::FarBehind { .. } => true,
+        TailView::OtherPast => false,
     }
 }

@@ -1,0 +1,125 @@
+//! What the log shows under the append lock, of the little that a writer has to know: in one look, since nobody can append
+//! until it is over.
+
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
+use uuid::Uuid;
+
+use super::head::{Head, read_head};
+use super::hold::{Hold, Losses};
+use super::lookup::event_id_at;
+use super::read::{ReadError, following};
+use crate::domain::cursor::Cursor;
+use crate::domain::position::Position;
+use crate::domain::record::Recorded;
+
+/// A longer tail is not folded on: the writer forgets its states instead.
+const TAIL_EVENTS: u32 = 1024;
+
+/// What the log shows under the lock.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TurnView {
+    /// The hold, if one stands.
+    pub held: Option<Hold>,
+    /// How many losses of history operators have accepted.
+    pub losses: Losses,
+    /// Whether the event that was asked about is in the log: the last of an append, so that all of it is.
+    pub went_in: bool,
+    /// What comes after the remembered head.
+    pub tail: TailView,
+}
+
+/// The log from the remembered head on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum TailView {
+    /// The head is where it was, and these events have followed (none: it did not move).
+    Moved(Vec<Recorded>),
+    /// More has followed than is worth folding, or no head was remembered.
+    FarBehind {
+        /// The event right after the remembered head, if one was remembered: tells whose append came next.
+        next: Option<Uuid>,
+        /// The head now.
+        head: Head,
+    },
+    /// The remembered head is gone or another one: the database lost history.
+    OtherPast,
+}
+
+impl TailView {
+    /// The id of the event right after the remembered head.
+    #[must_use]
+    pub fn next(&self) -> Option<Uuid> {
+        match self {
+            Self::Moved(events) => events.first().map(|recorded| recorded.event.id),
+            Self::FarBehind { next, .. } => *next,
+            Self::OtherPast => None,
+        }
+    }
+}
+
+/// See [`super::turn::Turn::view`].
+pub(super) async fn view(
+    connection: &mut PgConnection,
+    head: Option<Cursor>,
+    unsettled: Option<Cursor>,
+) -> Result<TurnView, ReadError> {
+    // Without a head no event of the tail is asked for.
+    let rows = sqlx::query(
+        "select l.number as losses, h.reason, h.first, h.last, u.event_id as unsettled, e.position, e.event_id, e.body
+         from (select max(number) as number from ledger.accepted_loss) l
+         left join (
+             select reason, position as first, last_position as last from ledger.hold order by only_row desc limit 1
+         ) h on true
+         left join ledger.event u on u.position = $1
+         left join (
+             select position, event_id, body from ledger.event where position >= $2 order by position limit $3
+         ) e on true
+         order by e.position",
+    )
+    .bind(unsettled.map(|last| last.position().to_i64()))
+    .bind(head.map_or(1, |head| head.position().to_i64().max(1)))
+    .bind(head.map_or(0, |_| i64::from(TAIL_EVENTS) + 1))
+    .fetch_all(&mut *connection)
+    .await?;
+    let Some(first) = rows.first() else { return Err(sqlx::Error::RowNotFound.into()) };
+    let losses: Option<i64> = first.try_get("losses")?;
+    let found: Option<Uuid> = first.try_get("unsettled")?;
+    Ok(TurnView {
+        held: hold(first)?,
+        losses: Losses(losses.and_then(|number| u64::try_from(number).ok()).unwrap_or(0)),
+        went_in: unsettled.is_some_and(|last| found.is_some() && found == last.id()),
+        tail: tail(connection, head, &rows).await?,
+    })
+}
+
+fn hold(row: &PgRow) -> Result<Option<Hold>, sqlx::Error> {
+    let Some(reason) = row.try_get("reason")? else { return Ok(None) };
+    let (position, last) = (row.try_get("first")?, row.try_get("last")?);
+    Ok(Some(Hold { reason, position: Position::from_i64(position), last: Position::from_i64(last) }))
+}
+
+async fn tail(
+    connection: &mut PgConnection,
+    head: Option<Cursor>,
+    rows: &[PgRow],
+) -> Result<TailView, ReadError> {
+    let Some(cursor) = head else {
+        return Ok(TailView::FarBehind { next: None, head: read_head(connection).await? });
+    };
+    // Where there is no event, there is one row without one.
+    let is_empty = match rows.first() {
+        Some(row) => row.try_get::<Option<i64>, _>("position")?.is_none(),
+        None => true,
+    };
+    let next = match following(if is_empty { &[] } else { rows }, cursor, TAIL_EVENTS) {
+        Ok(events) if events.len() < TAIL_EVENTS as usize => return Ok(TailView::Moved(events)),
+        Ok(events) => events.first().map(|recorded| recorded.event.id),
+        Err(ReadError::OtherPast { .. }) => return Ok(TailView::OtherPast),
+        // What this program can't read it can't fold on either; whose append came next is told all the same.
+        Err(ReadError::Record { .. } | ReadError::Damaged(_)) => {
+            event_id_at(connection, cursor.position().next()).await?
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(TailView::FarBehind { next, head: read_head(connection).await? })
+}
