@@ -2,6 +2,7 @@
 //! otherwise. All followers come through here; none polls on its own.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -16,6 +17,8 @@ use crate::domain::position::Position;
 const SLOW_POLL: Duration = Duration::from_secs(2);
 /// Longer than any look takes; after it the database counts as away.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(30);
+/// So long at most a follower waits for what the writer brings from its turn, before it looks itself.
+const TURN_PATIENCE: Duration = Duration::from_millis(50);
 /// Events of a batch at most: some 32 MiB were each as large as can be.
 pub const BATCH_EVENTS: u32 = 512;
 
@@ -24,12 +27,13 @@ pub struct Follower {
     log: EventLog,
     cursor: Cursor,
     heard: watch::Receiver<Position>,
+    handed_over: watch::Receiver<Position>,
 }
 
 impl Follower {
     pub(super) fn new(log: EventLog, from: Cursor) -> Self {
-        let heard = log.heard();
-        Self { log, cursor: from, heard }
+        let (heard, handed_over) = (log.heard(), log.written());
+        Self { log, cursor: from, heard, handed_over }
     }
 
     /// Where the next batch begins.
@@ -58,8 +62,10 @@ impl Follower {
     pub async fn next_within(&mut self, idle: Duration) -> Result<Option<Vec<Arc<Entry>>>, ReadError> {
         // Seen before the look, so that what is heard of during the look wakes the wait below.
         let heard = *self.heard.borrow_and_update();
+        self.handed_over.mark_unchanged();
         let mut batch = match self.handed_over() {
             Some(batch) if !batch.is_empty() || heard <= self.cursor.position() => batch,
+            Some(_) if self.writer_awaits_turn() => self.after_turn().await?,
             _ => self.look().await?,
         };
         if batch.is_empty() {
@@ -68,12 +74,27 @@ impl Follower {
             let woken = tokio::time::timeout(idle.min(SLOW_POLL), self.heard.changed()).await.is_ok();
             batch = match self.handed_over() {
                 Some(batch) if woken && !batch.is_empty() => batch,
+                Some(_) if woken && self.writer_awaits_turn() => self.after_turn().await?,
                 _ => self.look().await?,
             };
         }
         let Some(last) = batch.last() else { return Ok(None) };
         self.cursor = Cursor::at(&last.recorded.event);
         Ok(Some(batch))
+    }
+
+    fn writer_awaits_turn(&self) -> bool {
+        self.log.shared.awaits_turn.load(Ordering::Acquire)
+    }
+
+    /// What the writer's turn brings, which others have appended.
+    async fn after_turn(&mut self) -> Result<Vec<Arc<Entry>>, ReadError> {
+        // A time-out, and a turn that brought nothing: `PostgreSQL` knows.
+        let _ = tokio::time::timeout(TURN_PATIENCE, self.handed_over.changed()).await;
+        match self.handed_over() {
+            Some(batch) if !batch.is_empty() => Ok(batch),
+            _ => self.look().await,
+        }
     }
 
     fn handed_over(&self) -> Option<Vec<Arc<Entry>>> {

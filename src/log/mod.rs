@@ -34,7 +34,7 @@ pub mod turn;
 pub mod view;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
@@ -65,6 +65,8 @@ struct Shared {
     heard: watch::Sender<Position>,
     /// The highest position that this process's own writer has handed over.
     handed_over: watch::Sender<Position>,
+    /// The writer waits for its turn, after which it hands over all that others have appended.
+    awaits_turn: AtomicBool,
 }
 
 /// Tells one state of the log's tail in memory from another.
@@ -81,11 +83,11 @@ impl EventLog {
     #[must_use]
     pub fn new(pool: Pool, ledger: LedgerId, tail_bytes: usize) -> Self {
         let [heard, handed_over] = std::array::from_fn(|_| watch::Sender::new(Position::ZERO));
-        let (tail_changes, tail_forgotten) = Default::default();
+        let (tail_changes, tail_forgotten, awaits_turn) = Default::default();
         let tail = Tail::new(tail_bytes);
-        Self {
-            shared: Arc::new(Shared { pool, ledger, tail, tail_changes, tail_forgotten, heard, handed_over }),
-        }
+        let shared =
+            Shared { pool, ledger, tail, tail_changes, tail_forgotten, heard, handed_over, awaits_turn };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Which ledger this is.
@@ -114,6 +116,11 @@ impl EventLog {
         self.shared.tail_changes.fetch_add(1, Ordering::Release);
         self.hear_of(last);
         self.shared.handed_over.send_replace(last);
+    }
+
+    /// Whether the writer waits for its turn: then followers need not look for what they heard of from others, it brings it.
+    pub fn set_awaits_turn(&self, awaits: bool) {
+        self.shared.awaits_turn.store(awaits, Ordering::Release);
     }
 
     /// Forgets what the writer handed over: the log may have lost it.

@@ -159,6 +159,9 @@ impl Shell {
     fn feed(&mut self, input: Input) {
         let now = Now { wall: self.clock.now(), elapsed_ms: self.elapsed_ms() };
         self.answered_append = self.last_append;
+        if matches!(input, Input::TurnOpened(..)) {
+            self.log.set_awaits_turn(false);
+        }
         for output in self.machine.handle(now, input) {
             self.perform(output);
         }
@@ -199,6 +202,10 @@ impl Shell {
             tracing::error!(?operation, "an operation was asked for while another one is under way");
             return;
         };
+        // One that has to be retried or compared first may take seconds.
+        if matches!(operation, Output::OpenTurn { delay_ms: 0, compare: false, .. }) {
+            self.log.set_awaits_turn(true);
+        }
         let losses = self.machine.losses();
         let counted = self.metrics.begin(&operation);
         self.last_append = LastAppend::of(&operation).or(self.last_append);

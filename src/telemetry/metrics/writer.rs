@@ -55,8 +55,7 @@ impl WriterMetrics {
         registry.register("appends", appends, self.appends.family.clone());
         let append_seconds = "Seconds that an append to the log took, however it ended";
         registry.register("append_duration_seconds", append_seconds, self.append_seconds.clone());
-        let turns =
-            "Times that the writer took its turn under the append lock, to settle how an append had ended";
+        let turns = "Times that the writer took its turn under the append lock: to settle how an append had ended, or because others append too";
         registry.register("turns", turns, self.turns.clone());
         self.events.register(registry);
     }
