@@ -104,7 +104,7 @@ impl Stage {
 
     /// All checkpoints on record, smallest first.
     pub(super) async fn sealed(&self) -> Vec<Stored> {
-        table::page(&mut self.connection().await, &self.origin, Position::ZERO, 10_000).await.unwrap()
+        table::page(&mut self.connection().await, self.origin.as_str(), Position::ZERO, 10_000).await.unwrap()
     }
 
     /// Asserts that each checkpoint on record is signed with the key, has the root of the records up to its size, and goes on
