@@ -4,42 +4,31 @@
 //! database makes, each in a transaction of its own; so an import that was interrupted is taken up where it stopped, and
 //! two of them, or an import and a writer, can't mix.
 
-use std::collections::VecDeque;
+mod batch;
+mod pass;
+mod restored;
+
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
+use self::pass::Pass;
 use super::error::AuditError;
-use super::file::{ExportReader, FileFault, Line, LossMark, Mark};
-use super::restored::{keep_checkpoint, keep_cosignature, keep_key, keep_loss};
+use super::file::ExportReader;
 use super::verify::{Report, Trusted, verify_file};
 use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
-use crate::domain::record::{LedgerId, Recorded};
+use crate::domain::record::LedgerId;
 use crate::leases::Role;
 use crate::leases::table::{Standing, look};
-use crate::log::append::{AppendReply, append};
 use crate::log::connect::connect;
-use crate::log::hold::{Losses, read_losses};
-use crate::log::pages::{bodies, last};
+use crate::log::hold::read_losses;
+use crate::log::pages::last;
 use crate::log::servers::Servers;
-use crate::sealer::tiles::{Kept, keep};
 use crate::tlog::Hash;
-use crate::tlog::key::KeyName;
-use crate::tlog::tree::{FullTile, Tree};
-
-/// Events of one transaction at most, and their bytes.
-const BATCH_EVENTS: usize = 1024;
-const BATCH_BYTES: usize = 4 << 20;
-/// Tiles of one transaction at most, where its events are there already.
-const BATCH_TILES: usize = 256;
-/// Times were right when they were recorded; how this database's clock stands to them says nothing.
-const ANY_TIME: Duration = Duration::from_hours(10_000 * 365 * 24);
 
 /// Why an import can't be done, or not go on. What was imported before stays, and counts next time.
 #[derive(Debug, thiserror::Error)]
@@ -113,22 +102,9 @@ pub async fn import(
     let ledger = reader.header().ledger();
     let head = begin(&mut connection, ledger).await?;
     let losses = read_losses(&mut connection).await?;
-    let pass = Pass {
-        connection,
-        found: head,
-        // What is there already is passed over, and what belongs to it goes in beside it.
-        head,
-        there: VecDeque::new(),
-        losses,
-        tree: Tree::new(),
-        sealed: report
-            .sealed
-            .iter()
-            .filter_map(|(origin, size)| Some((origin.parse().ok()?, *size)))
-            .collect(),
-        batch: Batch::default(),
-        given_up: Vec::new(),
-    };
+    let sealed =
+        report.sealed.iter().filter_map(|(origin, size)| Some((origin.parse().ok()?, *size))).collect();
+    let pass = Pass::new(connection, head, losses, sealed);
     let root = pass.run(reader, progress).await?;
     if root != report.root {
         return Err(ImportError::Changed.into());
@@ -167,170 +143,4 @@ async fn begin(connection: &mut PgConnection, ledger: LedgerId) -> Result<Cursor
     }
     transaction.commit().await?;
     Ok(head)
-}
-
-/// The pass that writes.
-struct Pass {
-    connection: PgConnection,
-    /// What the ledger held when the import began, or was taken up.
-    found: Cursor,
-    /// The last event that is in.
-    head: Cursor,
-    /// The next of the records that it held.
-    there: VecDeque<(Position, Arc<str>)>,
-    losses: Losses,
-    tree: Tree,
-    /// The logs whose tiles are kept, each with the size of its last checkpoint.
-    sealed: Vec<(KeyName, u64)>,
-    batch: Batch,
-    /// There are few.
-    given_up: Vec<LossMark>,
-}
-
-/// What goes in with one transaction.
-#[derive(Default)]
-struct Batch {
-    records: Vec<Recorded>,
-    bytes: usize,
-    /// Each with the size of the tree that it filled up with.
-    tiles: Vec<(u64, FullTile)>,
-    beside: Vec<Mark>,
-}
-
-impl Pass {
-    async fn run(
-        mut self,
-        mut reader: ExportReader<BufReader<File>>,
-        progress: &mut dyn FnMut(&'static str, u64, u64),
-    ) -> Result<Hash, AuditError> {
-        let events = reader.header().events;
-        if self.found.position().get() > events {
-            return Err(ImportError::OtherEvents(self.found.position()).into());
-        }
-        while let Some(line) = reader.next_line()? {
-            match line {
-                Line::Record(record) => {
-                    let parsed = str::from_utf8(record).ok().map(|text| Recorded::parse(text.into()));
-                    let position = self.tree.size() + 1;
-                    let recorded = match parsed {
-                        Some(Ok(recorded)) => recorded,
-                        Some(Err(error)) => {
-                            return Err(FileFault::Record { position, error }.at(reader.line()).into());
-                        }
-                        // It was looked at before.
-                        None => return Err(ImportError::Changed.into()),
-                    };
-                    self.record(recorded).await?;
-                }
-                Line::Mark(Mark::Loss(loss)) => self.given_up.push(loss),
-                Line::Mark(mark) => self.batch.beside.push(mark),
-            }
-            if self.batch.is_full() {
-                self.flush().await?;
-                progress("events imported", self.tree.size(), events);
-            }
-        }
-        self.flush().await?;
-        // Last: an append counts them.
-        for loss in &self.given_up {
-            keep_loss(&mut self.connection, loss).await?;
-        }
-        self.connection.close().await?;
-        Ok(self.tree.root())
-    }
-
-    async fn record(&mut self, recorded: Recorded) -> Result<(), AuditError> {
-        let position = recorded.event.position;
-        if position <= self.found.position() {
-            self.is_there(&recorded).await?;
-        }
-        let full = self.tree.push(crate::tlog::leaf(&recorded.body));
-        let size = self.tree.size();
-        self.batch.tiles.extend(full.into_iter().map(|tile| (size, tile)));
-        if position > self.found.position() {
-            self.batch.bytes += recorded.body.len();
-            self.batch.records.push(recorded);
-        }
-        Ok(())
-    }
-
-    /// Refuses a ledger that holds anything else in a record's place.
-    async fn is_there(&mut self, recorded: &Recorded) -> Result<(), AuditError> {
-        let position = recorded.event.position;
-        if self.there.is_empty() {
-            let after = Position::new(self.tree.size());
-            self.there = bodies(&mut self.connection, after, self.found.position()).await?.into();
-        }
-        match self.there.pop_front() {
-            Some((at, body)) if at == position && *body == *recorded.body => Ok(()),
-            _ => Err(ImportError::OtherEvents(position).into()),
-        }
-    }
-
-    /// Puts in what was gathered, all of it or nothing.
-    async fn flush(&mut self) -> Result<(), AuditError> {
-        let batch = std::mem::take(&mut self.batch);
-        let mut transaction = self.connection.begin().await?;
-        if let Some(newest) = batch.records.last() {
-            let records: Vec<&Recorded> = batch.records.iter().collect();
-            let said = append(&mut transaction, self.head, self.losses, ANY_TIME, &records).await;
-            let why = match said {
-                Ok(AppendReply::Appended) => None,
-                Ok(AppendReply::NotTheHead) => Some("somebody else writes to this ledger"),
-                Ok(AppendReply::Held) => Some("writes are on hold"),
-                Ok(AppendReply::TimeRefused) => {
-                    Some("the database's clock stands far before the events' times")
-                }
-                Err(error) if is_race(&error) => Some("somebody else writes to this ledger"),
-                Err(error) => return Err(error.into()),
-            };
-            if let Some(why) = why {
-                return Err(ImportError::Stopped { after: self.head.position(), why }.into());
-            }
-            self.head = Cursor::at(&newest.event);
-        }
-        for (origin, sealed_to) in &self.sealed {
-            // Nothing was signed of what comes later.
-            let sealed = batch.tiles.iter().filter(|(size, _)| size <= sealed_to);
-            let tiles: Vec<FullTile> = sealed.map(|(_, tile)| tile.clone()).collect();
-            let why = match keep(&mut transaction, origin, self.head, &tiles).await? {
-                Kept::Done => None,
-                Kept::Different => Some("it holds tiles of other records"),
-                Kept::OtherPast => Some("the last event that was in is gone"),
-            };
-            if let Some(why) = why {
-                return Err(ImportError::Stopped { after: self.head.position(), why }.into());
-            }
-        }
-        for mark in &batch.beside {
-            keep_beside(&mut transaction, mark).await?;
-        }
-        transaction.commit().await?;
-        Ok(())
-    }
-}
-
-impl Batch {
-    fn is_full(&self) -> bool {
-        self.records.len() >= BATCH_EVENTS
-            || self.bytes >= BATCH_BYTES
-            || self.tiles.len() >= BATCH_TILES
-            || self.beside.len() >= BATCH_EVENTS
-    }
-}
-
-/// Whether another appended at the same head.
-fn is_race(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "23505")
-}
-
-/// Keeps what stands in an export beside the records; what is there already stays.
-async fn keep_beside(connection: &mut PgConnection, mark: &Mark) -> Result<(), sqlx::Error> {
-    match mark {
-        // Checked when the file was verified, and not to be kept, or not yet.
-        Mark::Sums(_) | Mark::End(_) | Mark::Loss(_) => Ok(()),
-        Mark::Key(key) => keep_key(connection, key).await,
-        Mark::Checkpoint(checkpoint) => keep_checkpoint(connection, checkpoint).await,
-        Mark::Cosignature(cosignature) => keep_cosignature(connection, cosignature).await,
-    }
 }

@@ -20,6 +20,18 @@ pub struct Trusted {
     pub checkpoints: Vec<Checkpoint>,
 }
 
+/// Logs without a key that counts at most: a ledger takes a new name when it has lost history.
+const STRANGERS: usize = 1000;
+
+/// A log of which the auditor holds no key.
+#[derive(Default)]
+struct Stranger {
+    /// How many checkpoints it has.
+    checkpoints: u64,
+    /// The size of the last one that is of these events, whoever signed it.
+    size: u64,
+}
+
 /// The checkpoints of a ledger, as they are met on the way from its first event to its last.
 pub(super) struct Checkpoints {
     trusted: Trusted,
@@ -34,9 +46,9 @@ pub(super) struct Checkpoints {
     /// Stored ones of what was given up since.
     given_up: u64,
     /// Of each log the size of the last stored one that was right.
-    pub(super) sealed: BTreeMap<String, u64>,
-    /// Stored ones of logs of which the auditor holds no key.
-    strangers: BTreeMap<String, u64>,
+    sealed: BTreeMap<String, u64>,
+    /// Logs of which the auditor holds no key.
+    strangers: BTreeMap<String, Stranger>,
     pub(super) check: Check,
 }
 
@@ -79,7 +91,16 @@ impl Checkpoints {
         keys.iter().filter(|key| key.name().as_str() == origin).cloned().collect()
     }
 
-    /// The tree has grown to where the next kept checkpoints may be.
+    /// Of each log the size of the last checkpoint that is of these events, be it signed with a key that counts or, where the
+    /// auditor holds none of that name, by whom it may.
+    pub(super) fn sizes(&self) -> BTreeMap<String, u64> {
+        let strangers = self.strangers.iter().filter(|(_, stranger)| stranger.size > 0);
+        let mut sizes = self.sealed.clone();
+        sizes.extend(strangers.map(|(origin, stranger)| (origin.clone(), stranger.size)));
+        sizes
+    }
+
+    /// The tree is as large as the next kept checkpoints may be.
     pub(super) fn grown(&mut self, tree: &Tree) {
         while let Some(kept) = self.kept.pop_if(|kept| kept.size <= tree.size()) {
             self.check.looked_at += 1;
@@ -123,7 +144,7 @@ impl Checkpoints {
     ) -> bool {
         let keys = self.keys(&mark.origin);
         if keys.is_empty() && !self.trusted.keys.is_empty() {
-            *self.strangers.entry(mark.origin.clone()).or_default() += 1;
+            self.stranger(mark, line, tree, id);
             return false;
         }
         self.check.looked_at += 1;
@@ -143,6 +164,22 @@ impl Checkpoints {
             self.other(mark, &checkpoint, line, tree, ended);
         }
         same
+    }
+
+    /// A stored checkpoint of a log of which the auditor holds no key.
+    fn stranger(&mut self, mark: &CheckpointMark, line: Option<u64>, tree: &Tree, id: Option<Uuid>) {
+        if self.strangers.len() >= STRANGERS && !self.strangers.contains_key(&mark.origin) {
+            let what =
+                format!("there are checkpoints of more than {STRANGERS} logs of which you hold no key");
+            return self.check.wrong(Some(Position::new(mark.size)), line, what);
+        }
+        let stranger = self.strangers.entry(mark.origin.clone()).or_default();
+        stranger.checkpoints += 1;
+        let is_here = tree.size() == mark.size && id == Some(mark.event_id);
+        let root = |note: &str| Checkpoint::parse(note.as_bytes()).ok().map(|checkpoint| checkpoint.root);
+        if is_here && root(&mark.note) == Some(tree.root()) {
+            stranger.size = mark.size;
+        }
     }
 
     /// What a stored checkpoint holds, if a key that counts has signed it and it follows the one before it.
@@ -210,6 +247,7 @@ impl Checkpoints {
 
     /// After the last record: what was kept of events beyond it is a finding too.
     pub(super) fn end(mut self, tree: &Tree) -> (Check, Vec<String>) {
+        self.grown(tree);
         for kept in std::mem::take(&mut self.kept) {
             self.check.looked_at += 1;
             let what = format!(
@@ -233,9 +271,9 @@ impl Checkpoints {
                 loss.first_position, loss.last_position, loss.accepted_by, loss.accepted_at
             ));
         }
-        for (origin, count) in &self.strangers {
+        for (origin, Stranger { checkpoints, .. }) in &self.strangers {
             notes.push(format!(
-                "{count} checkpoints of the log {origin} were not looked at: you hold no key of that name"
+                "{checkpoints} checkpoints of the log {origin} were not looked at: you hold no key of that name"
             ));
         }
         if self.trusted.keys.is_empty() {
