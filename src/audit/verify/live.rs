@@ -23,7 +23,7 @@ use crate::log::read::ReadError;
 use crate::log::servers::Servers;
 use crate::oasis::comparison::Verdict;
 use crate::oasis::recover::Site;
-use crate::oasis::scan::{Scan, ScanError, head};
+use crate::oasis::scan::{Scan, ScanError};
 use crate::oasis::stored::StoredStream;
 use crate::projections::rebuild::{Difference, diff};
 use crate::projections::tasks::ProjectionError;
@@ -260,9 +260,9 @@ async fn compare_stream(
     progress: Progress<'_>,
 ) -> Result<Option<String>, ScanError> {
     // Before the stream, which may be ahead of it then, and no further behind.
-    let head = head(&site.pool).await?.position();
+    let head = last(&mut *site.pool.acquire().await?).await?.position();
     let stream = StoredStream::open(site.client.clone(), &site.stream.name).await?;
-    let last = stream.last();
+    let published = stream.last();
     let mut scan = Scan::begin(&stream, site.pool.clone(), site.ledger, Position::ZERO).await?;
     loop {
         let batch = scan.next().await?;
@@ -275,9 +275,9 @@ async fn compare_stream(
                 check.wrong(Some(compared.sequence), None, compared.to_string());
             }
         }
-        progress("messages", check.looked_at, last.get());
+        progress("messages", check.looked_at, published.get());
     }
-    let unpublished = head.get().saturating_sub(last.get());
+    let unpublished = head.get().saturating_sub(published.get());
     Ok((unpublished > 0).then(|| {
         format!("the ledger's last {unpublished} events, up to position {head}, are not in the stream yet")
     }))
