@@ -99,7 +99,7 @@ impl Walk {
         } else if sums.len() != 8 * self.summed.len() {
             let what = format!("it has the sums of {} records behind {}", sums.len() / 8, self.summed.len());
             let (first, last) = (Position::new(first).next(), Position::new(self.tree.size()));
-            self.sums.wrong_within((first, last.max(first)), Some(line), what);
+            self.sums.wrong_within((first, last), Some(line), what);
         }
         self.summed.clear();
     }
