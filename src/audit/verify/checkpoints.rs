@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::report::{Check, CheckName};
+use super::strangers::Strangers;
 use crate::audit::file::{CheckpointMark, KeyMark, LossMark};
 use crate::domain::position::Position;
 use crate::tlog::checkpoint::Checkpoint;
@@ -18,18 +19,6 @@ pub struct Trusted {
     pub keys: Vec<PublicKey>,
     /// Checkpoints that he, or a witness, kept.
     pub checkpoints: Vec<Checkpoint>,
-}
-
-/// Logs without a key that counts at most: a ledger takes a new name when it has lost history.
-const STRANGERS: usize = 1000;
-
-/// A log of which the auditor holds no key.
-#[derive(Default)]
-struct Stranger {
-    /// How many checkpoints it has.
-    checkpoints: u64,
-    /// The size of the last one that is of these events, whoever signed it.
-    size: u64,
 }
 
 /// The checkpoints of a ledger, as they are met on the way from its first event to its last.
@@ -47,8 +36,7 @@ pub(super) struct Checkpoints {
     given_up: u64,
     /// Of each log the size of the last stored one that was right.
     sealed: BTreeMap<String, u64>,
-    /// Logs of which the auditor holds no key.
-    strangers: BTreeMap<String, Stranger>,
+    strangers: Strangers,
     pub(super) check: Check,
 }
 
@@ -66,7 +54,7 @@ impl Checkpoints {
             kept_good: 0,
             given_up: 0,
             sealed: BTreeMap::new(),
-            strangers: BTreeMap::new(),
+            strangers: Strangers::default(),
             check: Check::new(CheckName::Checkpoints),
         }
     }
@@ -94,9 +82,8 @@ impl Checkpoints {
     /// Of each log the size of the last checkpoint that is of these events, be it signed with a key that counts or, where the
     /// auditor holds none of that name, by whom it may.
     pub(super) fn sizes(&self) -> BTreeMap<String, u64> {
-        let strangers = self.strangers.iter().filter(|(_, stranger)| stranger.size > 0);
         let mut sizes = self.sealed.clone();
-        sizes.extend(strangers.map(|(origin, stranger)| (origin.clone(), stranger.size)));
+        sizes.extend(self.strangers.sizes());
         sizes
     }
 
@@ -144,7 +131,9 @@ impl Checkpoints {
     ) -> bool {
         let keys = self.keys(&mark.origin);
         if keys.is_empty() && !self.trusted.keys.is_empty() {
-            self.stranger(mark, line, tree, id);
+            if let Err(what) = self.strangers.see(mark, tree, id) {
+                self.check.wrong(Some(Position::new(mark.size)), line, what);
+            }
             return false;
         }
         self.check.looked_at += 1;
@@ -164,22 +153,6 @@ impl Checkpoints {
             self.other(mark, &checkpoint, line, tree, ended);
         }
         same
-    }
-
-    /// A stored checkpoint of a log of which the auditor holds no key.
-    fn stranger(&mut self, mark: &CheckpointMark, line: Option<u64>, tree: &Tree, id: Option<Uuid>) {
-        if self.strangers.len() >= STRANGERS && !self.strangers.contains_key(&mark.origin) {
-            let what =
-                format!("there are checkpoints of more than {STRANGERS} logs of which you hold no key");
-            return self.check.wrong(Some(Position::new(mark.size)), line, what);
-        }
-        let stranger = self.strangers.entry(mark.origin.clone()).or_default();
-        stranger.checkpoints += 1;
-        let is_here = tree.size() == mark.size && id == Some(mark.event_id);
-        let root = |note: &str| Checkpoint::parse(note.as_bytes()).ok().map(|checkpoint| checkpoint.root);
-        if is_here && root(&mark.note) == Some(tree.root()) {
-            stranger.size = mark.size;
-        }
     }
 
     /// What a stored checkpoint holds, if a key that counts has signed it and it follows the one before it.
@@ -271,11 +244,7 @@ impl Checkpoints {
                 loss.first_position, loss.last_position, loss.accepted_by, loss.accepted_at
             ));
         }
-        for (origin, Stranger { checkpoints, .. }) in &self.strangers {
-            notes.push(format!(
-                "{checkpoints} checkpoints of the log {origin} were not looked at: you hold no key of that name"
-            ));
-        }
+        notes.extend(self.strangers.notes());
         if self.trusted.keys.is_empty() {
             if self.check.looked_at == 0 {
                 self.check = Check::left_out(CheckName::Checkpoints, "there are none");

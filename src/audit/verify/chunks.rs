@@ -10,8 +10,8 @@ use std::thread;
 
 use memchr::{memchr_iter, memrchr};
 
-/// Bytes of a piece: what fits into a core's own cache, and many lines.
-const CHUNK: usize = 1 << 20;
+/// Bytes of a piece: what fits into a core's own cache together with what is found in it, and many lines.
+const CHUNK: usize = 1 << 18;
 /// Lines of a piece at most, of which each takes memory: far more than an export has.
 const LINES: usize = CHUNK / 32;
 /// Pieces for each thread that looks at them.

@@ -110,10 +110,13 @@ impl Lawful {
         }
         self.source(fact)?;
         self.time_and_id(fact)?;
-        let completes_create = match self.owed.take() {
-            Some(owed) if owed.is_paid_by(fact) => true,
-            Some(owed) => return Err(Rule::CompletionMissing(owed.vtid)),
+        let completes_create = match &self.owed {
             None => false,
+            Some(owed) if owed.is_paid_by(fact) => {
+                self.owed = None;
+                true
+            }
+            Some(owed) => return Err(Rule::CompletionMissing(owed.vtid)),
         };
         match fact.asked {
             Asked::Create { tenant, status, parent } => self.create(fact, tenant, status, parent),
