@@ -47,12 +47,11 @@ mod tests {
         fn an_id_is_new_once_until_all_are_forgotten(ids in proptest::collection::vec(proptest::option::weighted(0.98, 0u128..60), 0..200)) {
             let (mut own, mut set) = (Ids::default(), BTreeSet::new());
             for id in ids {
-                match id {
-                    Some(id) => prop_assert_eq!(own.add(id), set.insert(id)),
-                    None => {
-                        own.clear();
-                        set.clear();
-                    }
+                if let Some(id) = id {
+                    prop_assert_eq!(own.add(id), set.insert(id));
+                } else {
+                    own.clear();
+                    set.clear();
                 }
             }
         }
