@@ -30,6 +30,7 @@ mod metrics;
 mod numbering;
 mod oasis;
 mod oasis_faults;
+mod past_lists;
 mod patch;
 mod plans;
 mod pooler;

@@ -8,7 +8,6 @@ pub mod file;
 pub mod glance;
 pub mod import;
 pub mod replay;
-pub mod restored;
 pub mod snapshots;
 pub mod stored;
 pub mod story;

@@ -1,28 +1,19 @@
-//! What the database keeps beside the log that belongs to it: accepted losses, keys, checkpoints and their cosignatures,
-//! tiles. In pages, like the log.
+//! What the database keeps beside the log that belongs to it, as an export has it: accepted losses, keys, checkpoints with
+//! their cosignatures. In pages, like the log. The tables are the sealer's, and so are the statements.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
-use uuid::Uuid;
 
 use super::file::{CheckpointMark, CosignatureMark, KeyMark, LossMark, MAX_MARKS};
+use crate::domain::position::Position;
 use crate::domain::time::Timestamp;
+use crate::sealer::table::{self, Cosignature, Log, Stored};
+use crate::tlog::Hash;
 
-/// Rows of a page at most.
-const PAGE: i64 = 256;
-
-fn time(row: &sqlx::postgres::PgRow, column: &str) -> Result<Timestamp, sqlx::Error> {
-    row.try_get::<chrono::DateTime<chrono::Utc>, _>(column).map(Timestamp::from_datetime)
-}
-
-fn count(row: &sqlx::postgres::PgRow, column: &str) -> Result<u64, sqlx::Error> {
-    row.try_get::<i64, _>(column).map(|count| u64::try_from(count).unwrap_or(0))
-}
-
-fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
+/// Checkpoints of a page.
+const PAGE: u32 = 256;
 
 /// Whether the tables of the transparency log are there.
 ///
@@ -38,23 +29,25 @@ pub async fn has_tables(connection: &mut PgConnection) -> Result<bool, sqlx::Err
 /// Whatever the driver says.
 pub async fn losses(connection: &mut PgConnection) -> Result<Vec<LossMark>, sqlx::Error> {
     let rows = sqlx::query(
-        "select number, first_position, last_position, accepted_by, accepted_at
+        "select number, first_position, last_position, accepted_by,
+            least(greatest(accepted_at, '0001-01-01 00:00:00Z'), '9999-12-31 23:59:59.999Z') as accepted_at
          from ledger.accepted_loss order by number limit $1",
     )
-    .bind(signed(MAX_MARKS))
+    .bind(i64::from(MAX_MARKS))
     .fetch_all(connection)
     .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(LossMark {
-                number: count(row, "number")?,
-                first_position: count(row, "first_position")?,
-                last_position: count(row, "last_position")?,
-                accepted_by: row.try_get("accepted_by")?,
-                accepted_at: time(row, "accepted_at")?,
-            })
-        })
-        .collect()
+    rows.iter().map(loss).collect()
+}
+
+fn loss(row: &PgRow) -> Result<LossMark, sqlx::Error> {
+    let count = |column| row.try_get(column).map(|count| Position::from_i64(count).get());
+    Ok(LossMark {
+        number: count("number")?,
+        first_position: count("first_position")?,
+        last_position: count("last_position")?,
+        accepted_by: row.try_get("accepted_by")?,
+        accepted_at: Timestamp::from_datetime(row.try_get("accepted_at")?),
+    })
 }
 
 /// The keys that checkpoints were signed with; there are few.
@@ -62,30 +55,18 @@ pub async fn losses(connection: &mut PgConnection) -> Result<Vec<LossMark>, sqlx
 /// # Errors
 /// Whatever the driver says.
 pub async fn keys(connection: &mut PgConnection) -> Result<Vec<KeyMark>, sqlx::Error> {
-    let rows = sqlx::query(
-        "select origin, verifier, first_used from ledger.audit_key order by origin, verifier limit $1",
-    )
-    .bind(signed(MAX_MARKS))
-    .fetch_all(connection)
-    .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(KeyMark {
-                origin: row.try_get("origin")?,
-                verifier: row.try_get("verifier")?,
-                first_used: time(row, "first_used")?,
-            })
-        })
-        .collect()
+    let keys = table::all_keys(connection, MAX_MARKS).await?;
+    let mark = |table::KeyOnRecord { origin, verifier, first_used }| KeyMark { origin, verifier, first_used };
+    Ok(keys.into_iter().map(mark).collect())
 }
 
 /// A checkpoint with what witnesses signed for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sealed {
     /// The checkpoint.
     pub checkpoint: CheckpointMark,
     /// Its root, as the column beside the note has it.
-    pub root: Vec<u8>,
+    pub root: Hash,
     /// The witnesses' lines.
     pub cosignatures: Vec<CosignatureMark>,
 }
@@ -96,11 +77,10 @@ pub struct Checkpoints {
 }
 
 struct OneLog {
-    origin: String,
-    /// The size of the newest one that is looked at.
-    newest: i64,
-    /// That of the last one in `page`.
-    read_to: i64,
+    /// With the newest one that is looked at.
+    log: Log,
+    /// The size of the last one in `page`.
+    read_to: Position,
     page: VecDeque<Sealed>,
 }
 
@@ -110,34 +90,21 @@ impl Checkpoints {
     /// # Errors
     /// Whatever the driver says.
     pub async fn begin(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
-        let rows: Vec<(String, i64)> = sqlx::query_as(
-            "with recursive logs (origin) as (
-                 (select origin from ledger.checkpoint order by origin limit 1)
-                 union all
-                 select (select c.origin from ledger.checkpoint c where c.origin > logs.origin order by c.origin limit 1)
-                 from logs where logs.origin is not null
-             )
-             select k.origin, c.size from logs k
-             cross join lateral (
-                 select size from ledger.checkpoint where origin = k.origin order by size desc limit 1
-             ) c
-             where k.origin is not null order by k.origin",
-        )
-        .fetch_all(connection)
-        .await?;
-        let logs = rows.into_iter().map(|(origin, newest)| OneLog {
-            origin,
-            newest,
-            read_to: 0,
-            page: VecDeque::new(),
-        });
-        Ok(Self { logs: logs.collect() })
+        let logs = table::logs(connection).await?;
+        let begin = |log| OneLog { log, read_to: Position::ZERO, page: VecDeque::new() };
+        Ok(Self { logs: logs.into_iter().map(begin).collect() })
+    }
+
+    /// None.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { logs: Vec::new() }
     }
 
     /// The logs' names.
     #[must_use]
     pub fn origins(&self) -> Vec<String> {
-        self.logs.iter().map(|log| log.origin.clone()).collect()
+        self.logs.iter().map(|one| one.log.origin.clone()).collect()
     }
 
     /// The next one of `size` at most.
@@ -164,10 +131,10 @@ impl Checkpoints {
     /// The size of the next one; none after the last.
     #[must_use]
     pub fn next_size(&self) -> Option<u64> {
-        let next = |log: &OneLog| {
-            let ahead = log.page.front().map(|sealed| sealed.checkpoint.size);
+        let next = |one: &OneLog| {
+            let ahead = one.page.front().map(|sealed| sealed.checkpoint.size);
             // Not read yet: at the next position at the earliest.
-            ahead.or_else(|| (log.read_to < log.newest).then_some(0))
+            ahead.or_else(|| (one.read_to < one.log.newest).then_some(0))
         };
         self.logs.iter().filter_map(next).min()
     }
@@ -175,92 +142,39 @@ impl Checkpoints {
 
 impl OneLog {
     async fn fill(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        if !self.page.is_empty() || self.read_to >= self.newest {
+        let Log { origin, newest } = &self.log;
+        if !self.page.is_empty() || self.read_to >= *newest {
             return Ok(());
         }
-        let rows = sqlx::query(
-            "select size, previous, event_id, root, note, signed_at from ledger.checkpoint
-             where origin = $1 and size > $2 and size <= $3 order by size limit $4",
-        )
-        .bind(&self.origin)
-        .bind(self.read_to)
-        .bind(self.newest)
-        .bind(PAGE)
-        .fetch_all(&mut *connection)
-        .await?;
-        for row in &rows {
-            let checkpoint = CheckpointMark {
-                origin: self.origin.clone(),
-                size: count(row, "size")?,
-                previous: count(row, "previous")?,
-                event_id: row.try_get::<Uuid, _>("event_id")?,
-                signed_at: time(row, "signed_at")?,
-                note: row.try_get("note")?,
-            };
-            self.read_to = row.try_get("size")?;
-            let root = row.try_get("root")?;
-            self.page.push_back(Sealed { checkpoint, root, cosignatures: Vec::new() });
-        }
-        if rows.is_empty() {
-            self.read_to = self.newest;
-        }
-        self.cosignatures(connection).await
-    }
-
-    async fn cosignatures(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        let sizes: Vec<i64> = self.page.iter().map(|sealed| signed(sealed.checkpoint.size)).collect();
-        let rows: Vec<(i64, String, String)> = sqlx::query_as(
-            "select size, witness, line from ledger.cosignature where origin = $1 and size = any($2)
-             order by size, witness",
-        )
-        .bind(&self.origin)
-        .bind(sizes)
-        .fetch_all(connection)
-        .await?;
-        for (size, witness, line) in rows {
-            let size = u64::try_from(size).unwrap_or(0);
-            let sealed = self.page.iter_mut().find(|sealed| sealed.checkpoint.size == size);
-            if let Some(sealed) = sealed {
-                let origin = self.origin.clone();
-                sealed.cosignatures.push(CosignatureMark { origin, size, witness, line });
-            }
-        }
+        let mut page = table::page(connection, origin, self.read_to, PAGE).await?;
+        page.retain(|stored| stored.size <= *newest);
+        let sizes: Vec<Position> = page.iter().map(|stored| stored.size).collect();
+        // Where those are gone that there were, there is nothing more to come.
+        self.read_to = sizes.last().copied().unwrap_or(*newest);
+        let lines = table::cosignatures(connection, origin, &sizes).await?;
+        self.page = page.into_iter().filter_map(|stored| sealed(origin, stored, &lines)).collect();
         Ok(())
     }
 }
 
-/// A stored tile.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredTile {
-    /// Its root.
-    pub root: Vec<u8>,
-    /// Its hashes.
-    pub hashes: Vec<u8>,
-}
-
-/// The tiles in one place of the trees of these logs, as far as they are there.
-///
-/// # Errors
-/// Whatever the driver says.
-pub async fn tiles(
-    connection: &mut PgConnection,
-    origins: &[&str],
-    level: u8,
-    number: u64,
-) -> Result<BTreeMap<String, StoredTile>, sqlx::Error> {
-    let rows = sqlx::query(
-        "select origin, root, hashes from ledger.tile where origin = any($1) and level = $2 and number = $3",
-    )
-    .bind(origins)
-    .bind(i16::from(level))
-    .bind(signed(number))
-    .fetch_all(connection)
-    .await?;
-    let tile = |row: &sqlx::postgres::PgRow| {
-        Ok((
-            row.try_get("origin")?,
-            StoredTile { root: row.try_get("root")?, hashes: row.try_get("hashes")? },
-        ))
+fn sealed(origin: &str, stored: Stored, lines: &[Cosignature]) -> Option<Sealed> {
+    let Stored { note, size, previous, last, root, signed_at } = stored;
+    let of_it = lines.iter().filter(|line| line.size == size);
+    let cosignatures = of_it.map(|Cosignature { witness, line, .. }| CosignatureMark {
+        origin: origin.to_owned(),
+        size: size.get(),
+        witness: witness.clone(),
+        line: line.clone(),
+    });
+    let cosignatures = cosignatures.collect();
+    let checkpoint = CheckpointMark {
+        origin: origin.to_owned(),
+        size: size.get(),
+        previous: previous.get(),
+        // No row is without one.
+        event_id: last.id()?,
+        signed_at,
+        note,
     };
-    rows.iter().map(tile).collect()
+    Some(Sealed { checkpoint, root, cosignatures })
 }

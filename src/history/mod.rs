@@ -4,10 +4,10 @@
 //! It has connections of its own: however many look into the past, followers and plain reads have theirs. Each look is
 //! short, a page is some of them, and an export ([`export`]) as many as it takes, one after the other.
 
-pub mod events;
 pub mod export;
 mod looks;
 pub mod records;
+pub mod stream;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -19,7 +19,6 @@ mod events;
 mod get;
 mod headers;
 mod health;
-mod history;
 mod limits;
 mod list;
 mod metrics;
@@ -33,6 +32,7 @@ mod reading;
 pub mod ready;
 mod request_id;
 mod serve;
+mod task_events;
 #[cfg(test)]
 mod tests;
 mod tlog;
@@ -115,7 +115,7 @@ fn routes() -> (Router<Arc<Api>>, Paths) {
         routed!(create::create),
         routed!(list::list),
         routed!(get::get, patch::patch),
-        routed!(history::history),
+        routed!(task_events::task_events),
         routed!(events::events),
         routed!(health::health),
         routed!(ready::ready),

@@ -156,13 +156,16 @@ async fn of_task(
     .bind(i64::from(most.bytes))
     .fetch_all(&mut *connection)
     .await?;
-    let end: Option<i64> =
-        sqlx::query_scalar("select position from ledger.event where vtid = $1 and version = $2")
-            .bind(vtid.to_string())
-            .bind(last.to_i64())
-            .fetch_optional(connection)
-            .await?;
-    Ok((rows, end.map_or(to, |end| to.min(Position::from_i64(end)))))
+    // Up to the one behind the window, wherever that stands.
+    let further: Option<i64> = sqlx::query_scalar(
+        "select position from ledger.event where vtid = $1 and version > $2 order by version limit 1",
+    )
+    .bind(vtid.to_string())
+    .bind(last.to_i64())
+    .fetch_optional(connection)
+    .await?;
+    let end = further.map(|further| Position::new(Position::from_i64(further).get().saturating_sub(1)));
+    Ok((rows, end.map_or(to, |end| to.min(end))))
 }
 
 fn stored(row: &PgRow) -> Result<Stored, sqlx::Error> {

@@ -88,7 +88,8 @@ pub async fn position_at(
     Ok(Position::from_i64(found))
 }
 
-/// The last version of a task that stands at `position` or before; zero if there is none.
+/// The last version of a task that stands at `position` or before; zero if there is none. In a log that lacks events it may
+/// be one that is missing.
 ///
 /// # Errors
 /// Whatever the driver says.
@@ -105,9 +106,10 @@ pub async fn version_at(
              select case when e.position <= $2 then s.mid else s.low end,
                  case when e.position <= $2 then s.high else s.mid - 1 end
              from (select low, high, (low + high + 1) / 2 as mid from search where low < high) s
-             cross join lateral (
-                 select position from ledger.event where vtid = $1 and version = s.mid offset 0
-             ) e
+             left join lateral (
+                 select position from ledger.event
+                 where vtid = $1 and version >= s.mid and version <= s.high order by version limit 1
+             ) e on true
          )
          select low from search where low = high",
     )

@@ -178,7 +178,7 @@ async fn narrowed(
     before: Position,
     size: Position,
 ) -> Result<(Position, Position), sqlx::Error> {
-    let sealed = table::page(connection, keys.origin(), before, EDGE_CHECKPOINTS).await?;
+    let sealed = table::page(connection, keys.origin().as_str(), before, EDGE_CHECKPOINTS).await?;
     let (mut low, mut high) = (0, sealed.len());
     while low < high {
         let middle = usize::midpoint(low, high);

@@ -98,7 +98,7 @@ impl<'a> Publisher<'a> {
         loop {
             let page = {
                 let mut connection = self.parts.log.pool().acquire().await?;
-                table::page(&mut connection, origin, place.published, PAGE).await?
+                table::page(&mut connection, origin.as_str(), place.published, PAGE).await?
             };
             if page.is_empty() {
                 return Ok(());

@@ -246,7 +246,7 @@ impl AuditReader {
         connection: &mut PgConnection,
         stored: &Stored,
     ) -> Result<Checkpoint, AuditFailure> {
-        let lines = table::cosignatures(connection, self.origin.as_str(), stored.size).await?;
+        let lines = table::cosignatures(connection, self.origin.as_str(), &[stored.size]).await?;
         let told = |error| damaged(format!("the checkpoint of {} events: {error}", stored.size));
         let checkpoint = Checkpoint::parse(stored.note.as_bytes()).map_err(told)?;
         if (checkpoint.size, checkpoint.root) != (stored.size.get(), stored.root)
@@ -254,7 +254,8 @@ impl AuditReader {
         {
             return Err(damaged(format!("the checkpoint of {} events is another one", stored.size)));
         }
-        checkpoint.with_signatures(&lines.concat()).map_err(told)
+        let lines: String = lines.into_iter().map(|cosignature| cosignature.line).collect();
+        checkpoint.with_signatures(&lines).map_err(told)
     }
 
     async fn newest_size(&self, connection: &mut PgConnection) -> Result<u64, AuditFailure> {

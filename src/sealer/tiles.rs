@@ -1,7 +1,7 @@
 //! The tree's tiles: full ones are rows; those at the right edge of a tree, of whatever size it had, follow from the records
 //! and from the roots of the tiles below.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::{PgConnection, Row};
 
@@ -75,6 +75,39 @@ pub async fn read(
         }
     }
     Ok(tiles)
+}
+
+/// A tile as it is on record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredTile {
+    /// Its root.
+    pub root: Vec<u8>,
+    /// Its hashes.
+    pub hashes: Vec<u8>,
+}
+
+/// The full tiles in one place of the trees of these logs, as far as they are there.
+///
+/// # Errors
+/// Whatever the driver says.
+pub async fn of_each(
+    connection: &mut PgConnection,
+    origins: &[&str],
+    key: TileKey,
+) -> Result<BTreeMap<String, StoredTile>, sqlx::Error> {
+    let rows = sqlx::query(
+        "select origin, root, hashes from ledger.tile where origin = any($1) and level = $2 and number = $3",
+    )
+    .bind(origins)
+    .bind(i16::from(key.level))
+    .bind(signed(key.number))
+    .fetch_all(connection)
+    .await?;
+    let tile = |row: &sqlx::postgres::PgRow| {
+        let stored = StoredTile { root: row.try_get("root")?, hashes: row.try_get("hashes")? };
+        Ok((row.try_get("origin")?, stored))
+    };
+    rows.iter().map(tile).collect()
 }
 
 /// The tree of `size`, taken up from its edge; none where tiles or records are missing.

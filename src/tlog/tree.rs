@@ -88,7 +88,8 @@ impl Tree {
             if tile.len() < TILE_WIDTH {
                 break;
             }
-            let hashes: Vec<u8> = tile.drain(..).flat_map(|hash| hash.0).collect();
+            let hashes = joined(tile);
+            tile.clear();
             hash = Tile::subtree_hash(&hashes);
             let shift = usize::from(TILE_HEIGHT) * (level + 1);
             // A tree of 2⁶⁴ leaves has eight levels.
@@ -108,8 +109,7 @@ impl Tree {
             let mut end = hashes.len();
             while end > 0 {
                 let width = 1 << end.trailing_zeros();
-                let bytes: Vec<u8> = hashes[end - width..end].iter().flat_map(|hash| hash.0).collect();
-                let left = Tile::subtree_hash(&bytes);
+                let left = Tile::subtree_hash(&joined(&hashes[end - width..end]));
                 root = Some(root.map_or(left, |right| node_hash(left, right)));
                 end -= width;
             }
@@ -122,6 +122,15 @@ impl Tree {
     pub fn edge(&self, level: u8) -> &[Hash] {
         self.edge.get(usize::from(level)).map_or(&[], Vec::as_slice)
     }
+}
+
+/// The bytes of hashes, one behind the other.
+fn joined(hashes: &[Hash]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(hashes.len() * HASH_SIZE);
+    for hash in hashes {
+        bytes.extend_from_slice(&hash.0);
+    }
+    bytes
 }
 
 /// How many levels of tiles a tree of `size` leaves has.

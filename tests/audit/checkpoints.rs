@@ -108,14 +108,45 @@ fn checkpoints_hold_for_the_log_that_was_signed_and_for_no_other() {
 
     let trusted = |key: &SecretKey| Trusted { keys: vec![key.public().clone()], checkpoints: Vec::new() };
     assert!(!verify(&export(&log, &log, &key, &[]), trusted(&key)).is_bad());
+    // Of another name: what the ledger says of itself does not count then.
+    let stranger = SecretKey::generate("ledger.example.org/another".parse().unwrap(), KeyKind::Log).unwrap();
+    let unproven = verify(&export(&log, &log, &key, &[]), trusted(&stranger));
+    assert_eq!(wrong_at(&unproven), Some(0), "{unproven:?}");
+    assert!(unproven.first_wrong().unwrap().1.what.contains("nothing is proven"), "{unproven:?}");
+    assert_eq!(unproven.sealed, good.sealed);
     // The same name, and another's hand.
     let forged = verify(&export(&log, &log, &key, &[]), trusted(&self::key()));
     assert_eq!(wrong_at(&forged), Some(100), "{forged:?}");
 
-    for (position, first_unsure) in [(150, 101), (50, 1)] {
+    for (position, first_unsure, last_unsure) in [(150, 101, 300), (50, 1, 100)] {
         let file = export(&rewritten(log.clone(), position), &log, &key, &[]);
         let report = verify(&file, Trusted::default());
         assert_eq!(wrong_at(&report), Some(first_unsure), "{report:?}");
+        let (_, finding) = report.first_wrong().unwrap();
+        assert_eq!(finding.up_to.map(Position::get), Some(last_unsure), "{report:?}");
+    }
+}
+
+/// What names the very place comes before the bounds in which a checkpoint has it; and its line is counted with all that
+/// stands in between.
+#[test]
+fn an_exact_place_comes_before_bounds() {
+    let (log, key) = (log(), key());
+    let file = String::from_utf8(export(&log, &log, &key, &[])).unwrap();
+    for position in [50usize, 150] {
+        let record = &log[position - 1].body;
+        let changed = file.replace(&**record, &record.replace("\"actor\":\"ann\"", "\"actor\":\"bob\""));
+        assert_ne!(changed, file);
+        let report = verify(changed.as_bytes(), Trusted::default());
+        let checkpoints = report.checks.iter().find(|check| check.name == CheckName::Checkpoints).unwrap();
+        assert!(checkpoints.is_bad(), "{report:?}");
+        let (check, finding) = report.first_wrong().unwrap();
+        let line = file.lines().position(|line| line == &**record).unwrap() as u64 + 1;
+        assert_eq!(
+            (check, finding.position.map(Position::get), finding.up_to, finding.line),
+            (CheckName::Sums, Some(position as u64), None, Some(line)),
+            "{report:?}"
+        );
     }
 }
 
@@ -127,6 +158,8 @@ fn a_kept_checkpoint_tells_what_was_signed_anew() {
         checkpoints: sizes.iter().map(|size| sealed(&log, *size, &key)).collect(),
     };
     assert!(!verify(&export(&log, &log, &key, &[]), kept(&[40, 200])).is_bad());
+    // Of no event, and of all.
+    assert!(!verify(&export(&log, &log, &key, &[]), kept(&[0, EVENTS])).is_bad());
     // The ledger's own key signed the new history.
     let other = rewritten(log.clone(), 150);
     let file = export(&other, &other, &key, &[]);

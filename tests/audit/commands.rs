@@ -1,14 +1,16 @@
 //! The commands, as an auditor types them, on a ledger that was written over HTTP.
 
 use serde_json::{Value, json};
-use sqlx::{Connection, PgConnection};
 
-use crate::support::service::{Answer, Ended, Platform, Service, migrated_database, platform, run_program};
+use super::found::Found;
+use super::{caught_up, next, parsed};
+use crate::sealer::stage::Stage;
+use crate::support::folder;
+use crate::support::service::{Answer, Ended, Platform, Service, platform};
 use crate::support::tokens::{WITH_SECRET, authenticated, token};
-use crate::support::{eventually, folder};
 
 /// A create or patch by somebody, under a request id.
-async fn by(
+pub(super) async fn by(
     service: &Service,
     who: &str,
     request: &str,
@@ -22,50 +24,41 @@ async fn by(
     service.send(sent.bearer_auth(who).header("x-request-id", request)).await.expect(200)
 }
 
-const CREATE: (&str, &str) = ("POST", "/vtid/create");
+pub(super) const CREATE: (&str, &str) = ("POST", "/vtid/create");
+
+/// A ledger in which somebody was wronged.
+pub(super) async fn wronged(platform: &Platform) -> (Service, String) {
+    let service = platform.serve_with(&WITH_SECRET).await;
+    let vtid = wrong(platform, &service).await;
+    (service, vtid)
+}
 
 /// Ann's task, assigned to dana and begun by her; then a worker cancels it, whose it was not.
-async fn wronged(platform: &Platform) -> (Service, String) {
-    let service = platform.serve_with(&WITH_SECRET).await;
+async fn wrong(platform: &Platform, service: &Service) -> String {
     let ann = authenticated("ann", "acme");
     let dana = authenticated("dana", "acme");
     let worker = token(&json!({"sub": "worker-7", "role": "service_role"}));
     let body =
         json!({"taskFamily":"DEPLOY","taskType":"step","description":"Migrate the invoices","tenant":"acme"});
-    let vtid = by(&service, &ann, "req-create", CREATE, body.clone()).await.vtid().to_owned();
+    let vtid = by(service, &ann, "req-create", CREATE, body.clone()).await.vtid().to_owned();
     let path = format!("/vtid/{vtid}");
     let change = ("PATCH", path.as_str());
-    by(&service, &ann, "req-assign", change, json!({"assignedTo": "dana"})).await;
-    by(&service, &dana, "req-begin", change, json!({"status": "active"})).await;
+    by(service, &ann, "req-assign", change, json!({"assignedTo": "dana"})).await;
+    by(service, &dana, "req-begin", change, json!({"status": "active"})).await;
     let failed = json!({"status": "cancelled", "metadata": {"failed": true, "reason": "timeout\u{1b}[31m", "cost": 0.10}});
-    by(&service, &worker, "req-fail", change, failed).await;
-    by(&service, &ann, "req-other", CREATE, body).await;
+    by(service, &worker, "req-fail", change, failed).await;
+    by(service, &ann, "req-other", CREATE, body).await;
     caught_up(platform, 5).await;
-    (service, vtid)
+    vtid
 }
 
-/// Waits until the read table shows everything and the stream holds it.
-async fn caught_up(platform: &Platform, events: u64) {
-    let mut connection = platform.connection().await;
-    eventually("the projection", async || {
-        let at: Option<i64> = sqlx::query_scalar("select max(position) from ledger.progress")
-            .fetch_one(&mut connection)
-            .await
-            .unwrap();
-        (at == i64::try_from(events).ok()).then_some(())
-    })
-    .await;
-    eventually("the stream", async || (platform.stream_length().await == events).then_some(())).await;
-}
-
-fn parsed(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
-
-#[tokio::test]
+/// Who, when, by which request; and that the history which says so is whole, and what was signed.
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_marks_a_task_failed_that_is_not_its_own_is_found_by_one_command() {
-    let platform = platform().await;
-    let (_service, vtid) = wronged(&platform).await;
+    let stage = Stage::new().await;
+    let service = stage.serve_with(&WITH_SECRET).await;
+    let platform = &stage.platform;
+    let vtid = wrong(platform, &service).await;
     let told = platform.run(&["audit", "history", &vtid]).await.succeeded();
     let steps: Vec<&str> = told.split("\n\n").collect();
     assert_eq!(steps.len(), 5, "{told}");
@@ -94,6 +87,23 @@ async fn a_worker_that_marks_a_task_failed_that_is_not_its_own_is_found_by_one_c
 
     let none = platform.run(&["audit", "history", "VTID-1999-0001"]).await.failed();
     assert!(none.contains("there is no task VTID-1999-0001"), "{none}");
+
+    // All of the ledger is what was signed, by a key that the auditor holds; and this event is in it.
+    stage.all_sealed().await;
+    let key = stage.key.public().to_string();
+    let whole = Found::with(platform, &["--key", &key]).await.good();
+    assert_eq!((whole.looked_at("records"), &whole.0["notes"]), (5, &json!([])), "{}", whole.0);
+    let auditor = token(&json!({"sub": "auditor", "role": "service_role"}));
+    let asked = service.request(reqwest::Method::GET, &format!("/vtid/{vtid}/proof?version=4"));
+    let proof = service.send(asked.bearer_auth(auditor)).await.expect(200);
+    let file = stage.file("event.tlog-proof");
+    std::fs::write(&file, &proof.text).unwrap();
+    let proven =
+        platform.run(&["audit", "verify-proof", file.to_str().unwrap(), "--key", &key]).await.succeeded();
+    for part in [&format!("{vtid} version 4 is in the ledger, at position 4"), "worker-7 (service_role)"] {
+        assert!(proven.contains(part), "{part}: {proven}");
+    }
+    assert!(proven.contains(blamed.split("  ").next().unwrap()), "when: {proven}");
 }
 
 #[tokio::test]
@@ -151,114 +161,6 @@ async fn replay_shows_the_tasks_as_they_stood() {
     assert!(table.contains("2 tasks as of position 5"), "{table}");
     let beyond = platform.run(&["audit", "replay", "--to", "6"]).await.failed();
     assert!(beyond.contains("ends at position 5"), "{beyond}");
-}
-
-async fn all_rows(url: &str, query: &'static str) -> Vec<String> {
-    let mut connection = PgConnection::connect(url).await.unwrap();
-    sqlx::query_scalar(query).fetch_all(&mut connection).await.unwrap()
-}
-
-const EVENTS: &str = "select e::text from ledger.event e order by position";
-
-#[tokio::test]
-async fn what_is_exported_and_imported_is_the_same_ledger_and_goes_on() {
-    let platform = platform().await;
-    let (mut service, vtid) = wronged(&platform).await;
-    service.terminate();
-    service.ended().await;
-    let folder = folder();
-    let file = folder.path().join("ledger.ndjson");
-    let file = file.to_str().unwrap();
-    let exported = platform.run(&["audit", "export", "--out", file, "--json"]).await.succeeded();
-    let exported = parsed(&exported);
-    assert_eq!(exported["events"], 5);
-    let piped = platform.run(&["audit", "export", "--out", "-"]).await.succeeded();
-    assert_eq!(piped, std::fs::read_to_string(file).unwrap());
-
-    let other = Platform {
-        database: migrated_database().await,
-        nats: crate::support::nats(crate::support::NatsFlavor::Current).await,
-    };
-    let import = async || {
-        run_program(other.database.url(), &other.nats.url(), &["audit", "import", file, "--json"]).await
-    };
-    let imported = parsed(&import().await.succeeded());
-    assert_eq!(imported["root"], exported["root"]);
-    assert_eq!(imported["ledger"], exported["ledger"]);
-    assert_eq!(all_rows(platform.database.url(), EVENTS).await, all_rows(other.database.url(), EVENTS).await);
-    // Once more: nothing is left to do.
-    let again = parsed(&import().await.succeeded());
-    assert_eq!((&again["resumed_after"], &again["root"]), (&json!(5), &exported["root"]));
-
-    let service = other.serve_with(&WITH_SECRET).await;
-    let ann = authenticated("ann", "acme");
-    let body = json!({"taskFamily":"DEPLOY","taskType":"step","description":"after","tenant":"acme"});
-    let created = by(&service, &ann, "req-after", CREATE, body).await;
-    assert_eq!((created.position(), created.vtid()), (6, next(&vtid, 2).as_str()));
-    caught_up(&other, 6).await;
-    let report = parsed(&other.run(&["audit", "verify", "--json"]).await.succeeded());
-    assert_eq!((&report["ok"], &report["events"]), (&json!(true), &json!(6)), "{report}");
-
-    // The file is not this ledger's any more, nor another's.
-    let more =
-        run_program(other.database.url(), &other.nats.url(), &["audit", "import", file]).await.failed();
-    assert!(more.contains("events that are not the file's"), "{more}");
-}
-
-fn next(vtid: &str, further: u64) -> String {
-    let (front, number) = vtid.rsplit_once('-').unwrap();
-    format!("{front}-{:04}", number.parse::<u64>().unwrap() + further)
-}
-
-#[tokio::test]
-async fn an_import_goes_on_where_it_stopped_and_refuses_what_is_not_its_own() {
-    let platform = platform().await;
-    let (_service, _) = wronged(&platform).await;
-    let folder = folder();
-    let file = folder.path().join("ledger.ndjson");
-    let file = file.to_str().unwrap();
-    platform.run(&["audit", "export", "--out", file]).await.succeeded();
-    let nats = platform.nats.url();
-    let import = async |url: &str, file: &str| run_program(url, &nats, &["audit", "import", file]).await;
-
-    // As an import left it that was killed after three events.
-    let half = migrated_database().await;
-    let mut connection = PgConnection::connect(half.url()).await.unwrap();
-    let rows = all_rows(platform.database.url(), EVENTS).await;
-    for row in &rows[..3] {
-        sqlx::query("insert into ledger.event select ($1::ledger.event).*")
-            .bind(row)
-            .execute(&mut connection)
-            .await
-            .unwrap();
-    }
-    let refused = import(half.url(), file).await.failed();
-    assert!(refused.contains("events that are not the file's"), "it has another id: {refused}");
-    let ledger: String =
-        all_rows(platform.database.url(), "select ledger_id::text from ledger.identity").await.remove(0);
-    sqlx::query("update ledger.identity set ledger_id = $1::uuid")
-        .bind(&ledger)
-        .execute(&mut connection)
-        .await
-        .unwrap();
-    let told = import(half.url(), file).await.succeeded();
-    assert!(told.contains("had come to position 3") && told.contains("imported 5 events"), "{told}");
-    assert_eq!(all_rows(half.url(), EVENTS).await, rows);
-
-    // A file that is not right changes nothing.
-    let bad = folder.path().join("bad.ndjson");
-    let text = std::fs::read_to_string(file).unwrap().replace("req-assign", "req-assigm");
-    std::fs::write(&bad, text).unwrap();
-    let empty = migrated_database().await;
-    let refused = import(empty.url(), bad.to_str().unwrap()).await.failed();
-    assert!(refused.contains("nothing was imported") && refused.contains("position 2, line"), "{refused}");
-    assert_eq!(all_rows(empty.url(), EVENTS).await.len(), 0);
-    let missing = import(empty.url(), "/nowhere/at/all").await.failed();
-    assert!(missing.contains("/nowhere/at/all"), "{missing}");
-    // Whoever is not the owner may not.
-    let rights = import(empty.service_url(), file).await.failed();
-    assert!(rights.contains("permission denied"), "{rights}");
-    assert_eq!(all_rows(empty.url(), EVENTS).await.len(), 0);
 }
 
 #[tokio::test]

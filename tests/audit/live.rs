@@ -1,9 +1,9 @@
 //! `audit verify` on a ledger in its database: whatever somebody with every right does to it is found, and named.
 
-use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-use crate::support::eventually;
+use super::caught_up;
+use super::found::Found;
 use crate::support::service::{Platform, platform, some_task};
 
 /// Patches of the first task: enough for a snapshot.
@@ -19,16 +19,7 @@ async fn ledger() -> Platform {
         service.patch(&vtid, format!(r#"{{"metadata":{{"step":{step}}}}}"#)).await.expect(200);
     }
     service.create(some_task("short")).await.expect(200);
-    let mut connection = platform.connection().await;
-    eventually("the projection", async || {
-        let at: Option<i64> = sqlx::query_scalar("select max(position) from ledger.progress")
-            .fetch_one(&mut connection)
-            .await
-            .unwrap();
-        (at == i64::try_from(EVENTS).ok()).then_some(())
-    })
-    .await;
-    eventually("the stream", async || (platform.stream_length().await == EVENTS).then_some(())).await;
+    caught_up(&platform, EVENTS).await;
     service.terminate();
     service.ended().await;
     platform
@@ -40,48 +31,15 @@ async fn tamper(connection: &mut PgConnection, sql: &'static str) {
     sqlx::raw_sql(sqlx::AssertSqlSafe(without)).execute(connection).await.unwrap();
 }
 
-/// What a verification finds wrong.
-struct Found(Value);
-
-impl Found {
-    async fn of(platform: &Platform) -> Self {
-        let ended = platform.run(&["audit", "verify", "--json"]).await;
-        let report: Value = serde_json::from_str(&ended.out).unwrap_or_else(|_| panic!("{ended:?}"));
-        assert_eq!(report["ok"], ended.success, "{ended:?}");
-        assert!(ended.success || ended.error.contains("WRONG"), "{ended:?}");
-        Self(report)
-    }
-
-    fn names(&self, check: &str, position: impl Into<Value>) -> &Self {
-        let checks = self.0["checks"].as_array().unwrap();
-        let found = checks.iter().find(|found| found["check"] == check).unwrap();
-        assert_eq!(found["result"], "wrong", "{check}: {}", self.0);
-        assert_eq!(found["first"]["position"], position.into(), "{check}: {}", self.0);
-        self
-    }
-
-    fn first(&self, check: &str, position: impl Into<Value>) {
-        let first = &self.0["first_wrong"];
-        assert_eq!((&first["check"], &first["position"]), (&json!(check), &position.into()), "{}", self.0);
-    }
-}
-
 /// Each on a copy of one ledger, put back after each.
 #[tokio::test]
 async fn whatever_is_done_to_a_ledger_is_found() {
     let platform = ledger().await;
-    let good = Found::of(&platform).await;
-    assert_eq!(good.0["ok"], true, "{}", good.0);
-    let looked: Vec<(&str, u64)> = good.0["checks"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|check| (check["check"].as_str().unwrap(), check["looked_at"].as_u64().unwrap()))
-        .collect();
-    for wanted in
+    let good = Found::of(&platform).await.good();
+    for (check, looked_at) in
         [("columns", EVENTS), ("snapshots", 1), ("read table", 2), ("stream", EVENTS), ("rules", EVENTS)]
     {
-        assert!(looked.contains(&wanted), "{wanted:?}: {looked:?}");
+        assert_eq!(good.looked_at(check), looked_at, "{check}: {}", good.0);
     }
     let copy = platform.database.copy().await;
     for (sql, check, position) in TAMPERED {
@@ -151,3 +109,44 @@ const TAMPERED: &[(&str, &str, Option<u64>)] = &[
     ("update \"VtidLedger\" set status = 'cancelled' where vtid like '%-0002'", "read table", None),
     ("delete from \"VtidLedger\" where vtid like '%-0002'", "read table", None),
 ];
+
+/// What can't be looked at is wrong, and the rest is told all the same.
+#[tokio::test]
+async fn a_part_that_can_not_be_looked_at_leaves_the_others() {
+    let mut platform = ledger().await;
+    platform.nats.stop().await;
+    let away = Found::of(&platform).await;
+    away.names("stream", None::<u64>).first("stream", None::<u64>).says("it could not be looked at");
+    assert_eq!((away.looked_at("rules"), away.looked_at("read table")), (EVENTS, 2), "{}", away.0);
+    platform.nats.start().await;
+    Found::of(&platform).await.good();
+    platform.nats.wipe_store().await;
+    Found::of(&platform).await.names("stream", None::<u64>).says("it could not be looked at");
+    platform.run(&["audit", "diff"]).await.succeeded();
+    // The walk over the tasks breaks, and what was found before is told.
+    let mut connection = platform.connection().await;
+    sqlx::raw_sql(r#"alter table "VtidLedger" rename to elsewhere"#).execute(&mut connection).await.unwrap();
+    let broken = Found::of(&platform).await;
+    broken.names("read table", None::<u64>);
+    assert_eq!((broken.looked_at("rules"), broken.looked_at("snapshots")), (EVENTS, 1), "{}", broken.0);
+}
+
+/// It passes for what it holds, and for no more.
+#[tokio::test]
+async fn a_stream_that_lacks_the_last_events_is_told() {
+    let mut platform = platform().await;
+    let mut service = platform.serve().await;
+    service.create(some_task("kept")).await.expect(200);
+    caught_up(&platform, 1).await;
+    let copy = platform.nats.snapshot_store().await;
+    for n in 2..=3 {
+        service.create(some_task(&format!("number {n}"))).await.expect(200);
+    }
+    caught_up(&platform, 3).await;
+    service.terminate();
+    service.ended().await;
+    platform.nats.restore_store(&copy).await;
+    let found = Found::of(&platform).await;
+    assert_eq!(found.looked_at("stream"), 1, "{}", found.0);
+    found.says("the ledger's last 2 events, up to position 3, are not in the stream yet");
+}

@@ -1,25 +1,11 @@
-//! Filters, alone and together, by pages and by lines; and how far a page looks for what is rare.
-
-use std::collections::BTreeSet;
+//! Filters, alone and together, by pages and by lines.
 
 use reqwest::Method;
 use serde_json::json;
-use tokio::sync::watch;
-use vtid_ledger::domain::position::Position;
 use vtid_ledger::domain::record::Recorded;
-use vtid_ledger::domain::text::Tenant;
-use vtid_ledger::history::History;
-use vtid_ledger::history::export::Export;
-use vtid_ledger::history::records::{PAGE_POSITIONS, RecordQuery, Wanted};
-use vtid_ledger::log::records::RecordFilter;
-use vtid_ledger::projections::connections::ReadConnections;
-use vtid_ledger::projections::page::PageLimit;
-use vtid_ledger::projections::read::Reader;
-use vtid_ledger::projections::status::ProjectorStatus;
 
 use super::LINES;
-use crate::support::commands::some_create;
-use crate::support::past::{append_many, bodies, lines, page_of, parsed};
+use crate::support::past::{bodies, lines, page_of, parsed};
 use crate::support::service::{Platform, Service, platform};
 use crate::support::tokens::{WITH_SECRET, authenticated, token};
 
@@ -113,46 +99,4 @@ async fn every_filter_filters_and_they_combine() {
         let answer = get(&format!("{query}&from=15"), LINES).await;
         assert_eq!(answer.text.lines().collect::<Vec<_>>(), late, "{query}");
     }
-}
-
-/// What is rare is looked for a bounded number of positions at a time.
-#[tokio::test]
-async fn a_page_looks_at_so_many_positions_and_says_how_far_it_came() {
-    let ledger = crate::support::ledger().await;
-    ledger.writer(&ledger.log().await).submit(some_create("first")).await.unwrap();
-    let last = PAGE_POSITIONS + 5_000;
-    append_many(&mut ledger.connection().await, i64::try_from(last).unwrap() - 1).await;
-    let connections = ReadConnections::new(ledger.writer_options().database, 2);
-    let (_projector, status) = watch::channel(ProjectorStatus::default());
-    let reader = Reader::acknowledging(connections, status, || Position::ZERO);
-    let (_heard, heard) = watch::channel(Position::ZERO);
-    let history = History::new(reader, heard);
-    let of =
-        |filter| RecordQuery { from: Position::new(2), since: None, until: None, filter: Wanted::Of(filter) };
-    let nobody =
-        of(RecordFilter { tenant: Some(Tenant::parse("nobody").unwrap()), ..RecordFilter::default() });
-    let read = async |query: &RecordQuery| {
-        history.records(query, PageLimit::default(), Position::ZERO).await.unwrap()
-    };
-    let first = read(&nobody).await;
-    let reached = Position::new(1 + PAGE_POSITIONS);
-    assert_eq!((first.records.len(), first.looked_to, first.next), (0, reached, Some(reached.next())));
-    let rest = read(&RecordQuery { from: reached.next(), ..nobody.clone() }).await;
-    assert_eq!((rest.records.len(), rest.looked_to, rest.next), (0, Position::new(last), None));
-    // An export goes on to the end, window by window.
-    let drain = async |mut export: Export| {
-        let (mut pieces, mut text) = (0, String::new());
-        while let Some(lines) = export.next().await.unwrap() {
-            pieces += 1;
-            text += &lines;
-        }
-        (pieces, text)
-    };
-    let (pieces, text) = drain(history.export(&nobody, Position::ZERO).await.unwrap()).await;
-    assert_eq!((pieces, text.as_str()), (last.div_ceil(10_000), ""));
-    let (_, text) = drain(history.export(&of(RecordFilter::default()), Position::ZERO).await.unwrap()).await;
-    let stored = bodies(&mut ledger.connection().await).await;
-    assert!(text == lines(&stored[1..]));
-    let positions: BTreeSet<&String> = stored.iter().collect();
-    assert_eq!(positions.len() as u64, last);
 }

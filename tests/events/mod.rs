@@ -3,6 +3,7 @@
 mod exports;
 mod filters;
 mod pages;
+mod windows;
 
 use reqwest::Method;
 

@@ -3,6 +3,6 @@
 mod follows;
 mod keys;
 mod replicas;
-mod stage;
+pub(crate) mod stage;
 mod tampered;
 mod witnesses;

@@ -22,7 +22,7 @@ use crate::support::service::{Answer, Platform, Service, platform_on, program_on
 use crate::support::stream::log_after;
 use crate::support::{NatsFlavor, eventually, folder};
 
-pub(super) const ORIGIN: &str = "ledger.example.org/tests";
+pub(crate) const ORIGIN: &str = "ledger.example.org/tests";
 const STREAM: &str = "OASIS_VTID_LEDGER_AUDIT";
 const CHECKPOINTS: &str = "oasis.system.vtid-ledger-audit.checkpoint";
 const FINDINGS: &str = "oasis.system.vtid-ledger-audit.ledger-tampered";
@@ -30,34 +30,39 @@ const FINDINGS: &str = "oasis.system.vtid-ledger-audit.ledger-tampered";
 /// Writes that are waited for at a time.
 const BATCH: usize = 200;
 
-pub(super) struct Stage {
-    pub(super) platform: Platform,
-    pub(super) key: SecretKey,
-    pub(super) origin: KeyName,
+pub(crate) struct Stage {
+    pub(crate) platform: Platform,
+    pub(crate) key: SecretKey,
+    pub(crate) origin: KeyName,
     folder: TempDir,
 }
 
-pub(super) fn new_key(origin: &str) -> SecretKey {
+pub(crate) fn new_key(origin: &str) -> SecretKey {
     SecretKey::generate(origin.parse().unwrap(), KeyKind::Log).unwrap()
 }
 
 impl Stage {
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::on(NatsFlavor::Current).await
     }
 
-    pub(super) async fn on(flavor: NatsFlavor) -> Self {
+    pub(crate) async fn on(flavor: NatsFlavor) -> Self {
         let (platform, folder, key) = (platform_on(flavor).await, folder(), new_key(ORIGIN));
         std::fs::write(folder.path().join("keys"), key.print()).unwrap();
         Self { platform, key, origin: ORIGIN.parse().unwrap(), folder }
     }
 
-    pub(super) fn file(&self, name: &str) -> PathBuf {
+    /// The same keys on another ledger.
+    pub(crate) fn moved_to(self, platform: Platform) -> Self {
+        Self { platform, ..self }
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// From now on processes are started with these.
-    pub(super) fn give_keys(&mut self, keys: &[&SecretKey]) {
+    pub(crate) fn give_keys(&mut self, keys: &[&SecretKey]) {
         let printed: Vec<String> = keys.iter().map(|key| key.print()).collect();
         std::fs::write(self.file("keys"), printed.join("\n")).unwrap();
         self.origin = keys[0].public().name().clone();
@@ -65,28 +70,28 @@ impl Stage {
     }
 
     /// A process that seals; returns once it is ready.
-    pub(super) async fn serve(&self) -> Service {
+    pub(crate) async fn serve(&self) -> Service {
         self.serve_with(&[]).await
     }
 
-    pub(super) async fn serve_with(&self, arguments: &[&str]) -> Service {
+    pub(crate) async fn serve_with(&self, arguments: &[&str]) -> Service {
         let keys = self.file("keys");
         let given = ["--audit-key-file", keys.to_str().unwrap()];
         self.platform.serve_with(&[&given[..], arguments].concat()).await
     }
 
-    pub(super) async fn connection(&self) -> PgConnection {
+    pub(crate) async fn connection(&self) -> PgConnection {
         self.platform.connection().await
     }
 
     /// How far the log is sealed.
-    pub(super) async fn size(&self) -> u64 {
+    pub(crate) async fn size(&self) -> u64 {
         let newest = table::newest(&mut self.connection().await, &self.origin).await.unwrap();
         newest.map_or(0, |newest| newest.size.get())
     }
 
     /// Waits until the whole log is sealed, and gives its length.
-    pub(super) async fn all_sealed(&self) -> u64 {
+    pub(crate) async fn all_sealed(&self) -> u64 {
         eventually("the whole log is sealed", async || {
             let head = self.head().await;
             (self.size().await == head).then_some(head)
@@ -94,7 +99,7 @@ impl Stage {
         .await
     }
 
-    pub(super) async fn head(&self) -> u64 {
+    pub(crate) async fn head(&self) -> u64 {
         let head: Option<i64> = sqlx::query_scalar("select max(position) from ledger.event")
             .fetch_one(&mut self.connection().await)
             .await
@@ -103,13 +108,13 @@ impl Stage {
     }
 
     /// All checkpoints on record, smallest first.
-    pub(super) async fn sealed(&self) -> Vec<Stored> {
-        table::page(&mut self.connection().await, &self.origin, Position::ZERO, 10_000).await.unwrap()
+    pub(crate) async fn sealed(&self) -> Vec<Stored> {
+        table::page(&mut self.connection().await, self.origin.as_str(), Position::ZERO, 10_000).await.unwrap()
     }
 
     /// Asserts that each checkpoint on record is signed with the key, has the root of the records up to its size, and goes on
     /// where the one before it ended. Gives them.
-    pub(super) async fn assert_sealed(&self) -> Vec<Stored> {
+    pub(crate) async fn assert_sealed(&self) -> Vec<Stored> {
         let (sealed, mut tree) = (self.sealed().await, Tree::new());
         let log = log_after(self.platform.database.url(), Cursor::Start).await;
         let mut records = log.iter();
@@ -151,14 +156,14 @@ impl Stage {
     }
 
     /// The checkpoints in the stream, in its order.
-    pub(super) async fn published(&self) -> Vec<Checkpoint> {
+    pub(crate) async fn published(&self) -> Vec<Checkpoint> {
         let messages = self.messages(CHECKPOINTS).await;
         let all = messages.iter().map(|message| checkpoint_in(&message.payload).unwrap());
         all.filter(|checkpoint| checkpoint.origin == self.origin.as_str()).collect()
     }
 
     /// Asserts that the stream gets every checkpoint that is on record, once, in order.
-    pub(super) async fn assert_published(&self) -> Vec<Checkpoint> {
+    pub(crate) async fn assert_published(&self) -> Vec<Checkpoint> {
         let sealed: Vec<String> = self.sealed().await.into_iter().map(|one| one.note).collect();
         let published = eventually("every checkpoint is published", async || {
             let published = self.published().await;
@@ -171,13 +176,13 @@ impl Stage {
     }
 
     /// The bodies of the findings in the stream.
-    pub(super) async fn findings(&self) -> Vec<serde_json::Value> {
+    pub(crate) async fn findings(&self) -> Vec<serde_json::Value> {
         let messages = self.messages(FINDINGS).await;
         messages.iter().map(|message| serde_json::from_slice(&message.payload).unwrap()).collect()
     }
 
     /// What somebody with all rights can do: with the triggers of a table off.
-    pub(super) async fn as_superuser(&self, table: &str, trigger: &str, statement: &str) {
+    pub(crate) async fn as_superuser(&self, table: &str, trigger: &str, statement: &str) {
         let sql = format!(
             "begin; alter table ledger.{table} disable trigger {trigger}; {statement};
              alter table ledger.{table} enable always trigger {trigger}; commit"
@@ -186,7 +191,7 @@ impl Stage {
     }
 
     /// Changes who did it, in a record and nowhere else; done again, puts it back.
-    pub(super) async fn change(&self, position: u64) {
+    pub(crate) async fn change(&self, position: u64) {
         let (before, one, other) = (self.record(position).await, r#""anonymous""#, r#""anonymoux""#);
         let (from, to) = if before.contains(one) { (one, other) } else { (other, one) };
         assert!(before.contains(from), "{before}");
@@ -205,7 +210,7 @@ impl Stage {
 }
 
 /// Writes at least so many events.
-pub(super) async fn write(service: &Service, count: usize) {
+pub(crate) async fn write(service: &Service, count: usize) {
     let load = Load::start(&[service], 8, Duration::from_millis(1));
     for written in (0..count).step_by(BATCH) {
         load.further(BATCH.min(count - written)).await;
@@ -214,14 +219,14 @@ pub(super) async fn write(service: &Service, count: usize) {
 }
 
 /// What a process says of its sealer.
-pub(super) async fn sealer(service: &Service) -> serde_json::Value {
+pub(crate) async fn sealer(service: &Service) -> serde_json::Value {
     let ready = service.get("/readyz").await;
     let followers = ready.body["followers"].as_array().cloned().unwrap_or_default();
     followers.into_iter().find(|follower| follower["name"] == "sealer").unwrap_or_default()
 }
 
 /// Waits until `/readyz` names something in `degraded` that has this text.
-pub(super) async fn degraded(service: &Service, text: &str) -> Answer {
+pub(crate) async fn degraded(service: &Service, text: &str) -> Answer {
     eventually(&format!("/readyz says: {text}"), async || {
         let ready = service.get("/readyz").await;
         ready.body["degraded"].to_string().contains(text).then_some(ready)
@@ -230,7 +235,7 @@ pub(super) async fn degraded(service: &Service, text: &str) -> Answer {
 }
 
 /// Waits until nothing is degraded.
-pub(super) async fn is_well(service: &Service) {
+pub(crate) async fn is_well(service: &Service) {
     eventually("nothing is degraded", async || {
         (service.get("/readyz").await.body["degraded"] == serde_json::json!([])).then_some(())
     })
@@ -238,7 +243,7 @@ pub(super) async fn is_well(service: &Service) {
 }
 
 /// Runs `serve`, which is to refuse; gives what it said.
-pub(super) fn refusal(stage: &Stage, environment: &[(&str, &str)]) -> String {
+pub(crate) fn refusal(stage: &Stage, environment: &[(&str, &str)]) -> String {
     let mut command = program_on(stage.platform.database.service_url(), &stage.platform.nats.url());
     command.args(["serve", "--listen", "127.0.0.1:0"]).envs(environment.iter().copied());
     let output = command.output().unwrap();
@@ -247,7 +252,7 @@ pub(super) fn refusal(stage: &Stage, environment: &[(&str, &str)]) -> String {
 }
 
 /// A file's mode.
-pub(super) fn mode(path: &Path) -> u32 {
+pub(crate) fn mode(path: &Path) -> u32 {
     use std::os::unix::fs::PermissionsExt;
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
 }

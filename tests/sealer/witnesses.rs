@@ -36,7 +36,7 @@ impl Witness {
 async fn is_cosigned(stage: &Stage) {
     eventually("the newest checkpoint is witnessed", async || {
         let size = Position::new(stage.size().await);
-        let lines = cosignatures(&mut stage.connection().await, ORIGIN, size).await.unwrap();
+        let lines = cosignatures(&mut stage.connection().await, ORIGIN, &[size]).await.unwrap();
         (lines.len() == 1).then_some(())
     })
     .await;

@@ -121,3 +121,30 @@ pub(crate) async fn append_many(connection: &mut PgConnection, count: i64) {
     .await
     .unwrap();
 }
+
+/// Appends, past every writer, further versions of the task of the last event, which is a patch: patches like it, up to
+/// `last`, each a millisecond after the one before.
+pub(crate) async fn append_versions(connection: &mut PgConnection, last: u64) {
+    sqlx::query(
+        r#"insert into ledger.event (
+               position, event_id, vtid, version, type, tenant, actor, actor_role, actor_tenant, recorded_at, body
+           )
+           select n.position, n.id, e.vtid, n.version, e.type, e.tenant, e.actor, e.actor_role, e.actor_tenant, n.time,
+               replace(replace(replace(replace(
+                   e.body, '"id":"' || e.event_id, '"id":"' || n.id),
+                   '"streamversion":"' || e.version || '"', '"streamversion":"' || n.version || '"'),
+                   '"position":"' || e.position || '"', '"position":"' || n.position || '"'),
+                   to_char(e.recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS'),
+                   to_char(n.time at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS'))
+           from (select * from ledger.event order by position desc limit 1) e cross join lateral (
+               select version, e.position + version - e.version as position, gen_random_uuid() as id,
+                   e.recorded_at + (version - e.version) * interval '1 millisecond' as time
+               from generate_series(e.version + 1, $1) version
+           ) n
+           order by n.position"#,
+    )
+    .bind(i64::try_from(last).unwrap())
+    .execute(connection)
+    .await
+    .unwrap();
+}

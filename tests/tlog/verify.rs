@@ -127,6 +127,6 @@ fn check_refusals(folder: &Path, text: &str, key: &str, witness: &str) {
     }
     let told = verify(&folder.join("missing"), &["--key", key]);
     assert!(!told.success && told.error.contains("missing"), "{}", told.error);
-    let large = write(folder, "large", &"x".repeat(200_000));
+    let large = write(folder, "large", &"x".repeat(vtid_ledger::tlog::proof::MAX_BYTES + 1));
     assert!(verify(&large, &["--key", key]).error.contains("longer than any proof"));
 }

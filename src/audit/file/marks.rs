@@ -11,7 +11,7 @@ pub const FORMAT: &str = "vtid-ledger/1";
 /// After so many records their sums are told.
 pub const SUMS_EVERY: u64 = 256;
 /// Keys, and losses, of a file at most: all of them are kept in memory while it is read.
-pub const MAX_MARKS: u64 = 10_000;
+pub const MAX_MARKS: u32 = 10_000;
 
 /// The first line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

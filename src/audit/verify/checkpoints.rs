@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::report::{Check, CheckName};
+use super::strangers::Strangers;
 use crate::audit::file::{CheckpointMark, KeyMark, LossMark};
 use crate::domain::position::Position;
 use crate::tlog::checkpoint::Checkpoint;
@@ -34,9 +35,8 @@ pub(super) struct Checkpoints {
     /// Stored ones of what was given up since.
     given_up: u64,
     /// Of each log the size of the last stored one that was right.
-    pub(super) sealed: BTreeMap<String, u64>,
-    /// Stored ones of logs of which the auditor holds no key.
-    strangers: BTreeMap<String, u64>,
+    sealed: BTreeMap<String, u64>,
+    strangers: Strangers,
     pub(super) check: Check,
 }
 
@@ -54,7 +54,7 @@ impl Checkpoints {
             kept_good: 0,
             given_up: 0,
             sealed: BTreeMap::new(),
-            strangers: BTreeMap::new(),
+            strangers: Strangers::default(),
             check: Check::new(CheckName::Checkpoints),
         }
     }
@@ -79,7 +79,15 @@ impl Checkpoints {
         keys.iter().filter(|key| key.name().as_str() == origin).cloned().collect()
     }
 
-    /// The tree has grown to where the next kept checkpoints may be.
+    /// Of each log the size of the last checkpoint that is of these events, be it signed with a key that counts or, where the
+    /// auditor holds none of that name, by whom it may.
+    pub(super) fn sizes(&self) -> BTreeMap<String, u64> {
+        let mut sizes = self.sealed.clone();
+        sizes.extend(self.strangers.sizes());
+        sizes
+    }
+
+    /// The tree is as large as the next kept checkpoints may be.
     pub(super) fn grown(&mut self, tree: &Tree) {
         while let Some(kept) = self.kept.pop_if(|kept| kept.size <= tree.size()) {
             self.check.looked_at += 1;
@@ -123,7 +131,9 @@ impl Checkpoints {
     ) -> bool {
         let keys = self.keys(&mark.origin);
         if keys.is_empty() && !self.trusted.keys.is_empty() {
-            *self.strangers.entry(mark.origin.clone()).or_default() += 1;
+            if let Err(what) = self.strangers.see(mark, tree, id) {
+                self.check.wrong(Some(Position::new(mark.size)), line, what);
+            }
             return false;
         }
         self.check.looked_at += 1;
@@ -210,6 +220,7 @@ impl Checkpoints {
 
     /// After the last record: what was kept of events beyond it is a finding too.
     pub(super) fn end(mut self, tree: &Tree) -> (Check, Vec<String>) {
+        self.grown(tree);
         for kept in std::mem::take(&mut self.kept) {
             self.check.looked_at += 1;
             let what = format!(
@@ -233,11 +244,7 @@ impl Checkpoints {
                 loss.first_position, loss.last_position, loss.accepted_by, loss.accepted_at
             ));
         }
-        for (origin, count) in &self.strangers {
-            notes.push(format!(
-                "{count} checkpoints of the log {origin} were not looked at: you hold no key of that name"
-            ));
-        }
+        notes.extend(self.strangers.notes());
         if self.trusted.keys.is_empty() {
             if self.check.looked_at == 0 {
                 self.check = Check::left_out(CheckName::Checkpoints, "there are none");

@@ -10,8 +10,10 @@ use std::thread;
 
 use memchr::{memchr_iter, memrchr};
 
-/// Bytes of a piece: what fits into a core's own cache, and many lines.
-const CHUNK: usize = 1 << 20;
+/// Bytes of a piece: what fits into a core's own cache together with what is found in it, and many lines.
+const CHUNK: usize = 1 << 18;
+/// Lines of a piece at most, of which each takes memory: far more than an export has.
+const LINES: usize = CHUNK / 32;
 /// Pieces for each thread that looks at them.
 const CHUNKS_EACH: usize = 4;
 
@@ -19,6 +21,8 @@ const CHUNKS_EACH: usize = 4;
 struct Chunk<T> {
     bytes: Vec<u8>,
     found: Vec<(Piece, T)>,
+    /// It has more lines than were looked at.
+    too_many: bool,
     /// Why the file can't be read on behind it.
     failed: Option<io::Error>,
 }
@@ -39,6 +43,8 @@ pub(super) enum Rest {
     Cut,
     /// A line that is longer than a whole piece.
     TooLong,
+    /// More lines in a piece than an export has.
+    TooMany,
 }
 
 /// Calls `look` for every line, without its line feed, on as many threads as there are cores, and `take` in order with what
@@ -56,7 +62,8 @@ pub(super) fn each_line<T: Send, S: Default>(
     let (cut, uncut) = channel::<(u64, Chunk<T>)>();
     let (looked, done) = channel::<(u64, Chunk<T>)>();
     for _ in 0..threads * CHUNKS_EACH {
-        let chunk = Chunk { bytes: Vec::with_capacity(CHUNK), found: Vec::new(), failed: None };
+        let chunk =
+            Chunk { bytes: Vec::with_capacity(CHUNK), found: Vec::new(), too_many: false, failed: None };
         // The receiver is right here.
         let _ = free.send(chunk);
     }
@@ -68,10 +75,11 @@ pub(super) fn each_line<T: Send, S: Default>(
             scope.spawn(move || look_at_chunks(uncut, look, &looked));
         }
         drop(looked);
-        in_order(&done, &free, &mut take)?;
+        let ended = in_order(&done, &free, &mut take)?;
         // It ended, or there would be more to take.
-        drop(free);
-        reader.join().map_err(|_| io::Error::other("the thread that reads the file broke"))
+        drop((free, done));
+        let rest = reader.join().map_err(|_| io::Error::other("the thread that reads the file broke"))?;
+        Ok(ended.unwrap_or(rest))
     })
 }
 
@@ -121,6 +129,10 @@ fn look_at_chunks<T, S: Default>(
         let Ok((number, mut chunk)) = next else { return };
         let mut from = 0;
         for end in memchr_iter(b'\n', &chunk.bytes) {
+            if chunk.found.len() >= LINES {
+                chunk.too_many = true;
+                break;
+            }
             // A piece is far smaller than 4 GiB.
             let piece = Piece { from: narrow(from), to: narrow(end) };
             chunk.found.push((piece, look(&chunk.bytes[from..end], &mut scratch)));
@@ -136,12 +148,12 @@ fn narrow(place: usize) -> u32 {
     u32::try_from(place).unwrap_or(u32::MAX)
 }
 
-/// Takes the pieces in order and gives them back.
+/// Takes the pieces in order and gives them back. Tells why, where it ends before the file does.
 fn in_order<T>(
     done: &Receiver<(u64, Chunk<T>)>,
     free: &Sender<Chunk<T>>,
     take: &mut impl FnMut(&[u8], &T) -> io::Result<()>,
-) -> io::Result<()> {
+) -> io::Result<Option<Rest>> {
     let (mut waiting, mut next) = (BTreeMap::new(), 0);
     for (number, chunk) in done {
         waiting.insert(number, chunk);
@@ -153,11 +165,14 @@ fn in_order<T>(
             if let Some(error) = chunk.failed.take() {
                 return Err(error);
             }
+            if chunk.too_many {
+                return Ok(Some(Rest::TooMany));
+            }
             // Nobody waits for it once the file was read.
             let _ = free.send(chunk);
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -207,6 +222,13 @@ mod tests {
         let text = [vec![b'a'; 10], vec![b'\n'], vec![b'x'; 3 * CHUNK]].concat();
         let (taken, rest) = lines(&text);
         assert_eq!((taken.len(), rest), (1, Rest::TooLong));
+    }
+
+    #[test]
+    fn a_flood_of_lines_is_told_in_bounded_memory() {
+        let text = vec![b'\n'; 20 * CHUNK];
+        let (taken, rest) = lines(&text);
+        assert_eq!((taken.len(), rest), (LINES, Rest::TooMany));
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub(super) struct KeysUsed {
     newest: Vec<Used>,
     run: usize,
     files: Vec<File>,
+    /// Why they can't be kept.
+    failed: Option<io::Error>,
 }
 
 impl KeysUsed {
@@ -29,27 +31,44 @@ impl KeysUsed {
     }
 
     fn with_run(run: usize) -> Self {
-        Self { newest: Vec::new(), run, files: Vec::new() }
+        Self { newest: Vec::new(), run, files: Vec::new(), failed: None }
     }
 
-    pub(super) fn add(&mut self, key: KeyMark, position: Position) -> io::Result<()> {
+    /// Notes that a key was used at a position. That it can't be kept is told in the end, by [`Self::again`].
+    pub(super) fn add(&mut self, key: KeyMark, position: Position) {
+        if self.failed.is_some() {
+            return;
+        }
         self.newest.push((key, position.get()));
         if self.newest.len() >= self.run {
-            self.newest.sort_unstable();
-            let mut file = BufWriter::new(tempfile::tempfile()?);
-            for (key, position) in self.newest.drain(..) {
-                file.write_all(&key)?;
-                file.write_all(&position.to_be_bytes())?;
+            match self.write() {
+                Ok(file) => self.files.push(file),
+                Err(error) => self.failed = Some(error),
             }
-            let mut file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-            file.rewind()?;
-            self.files.push(file);
         }
-        Ok(())
+    }
+
+    /// Those in memory, sorted into a temporary file.
+    fn write(&mut self) -> io::Result<File> {
+        self.newest.sort_unstable();
+        let mut file = BufWriter::new(tempfile::tempfile()?);
+        for (key, position) in self.newest.drain(..) {
+            file.write_all(&key)?;
+            file.write_all(&position.to_be_bytes())?;
+        }
+        let mut file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.rewind()?;
+        Ok(file)
     }
 
     /// The first position at which a key stands that was used before, and where it was used first.
+    ///
+    /// # Errors
+    /// A temporary file can't be written or read.
     pub(super) fn again(mut self) -> io::Result<Option<(Position, Position)>> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
         self.newest.sort_unstable();
         let mut sorted: Vec<Box<dyn Iterator<Item = io::Result<Used>>>> =
             vec![Box::new(self.newest.into_iter().map(Ok))];
@@ -107,7 +126,7 @@ mod tests {
                 if first < index && expected.is_none() {
                     expected = Some((Position::new(index as u64 + 1), Position::new(first as u64 + 1)));
                 }
-                used.add([*key; 16], Position::new(index as u64 + 1)).unwrap();
+                used.add([*key; 16], Position::new(index as u64 + 1));
             }
             prop_assert_eq!(used.again().unwrap(), expected);
         }

@@ -23,7 +23,7 @@ use crate::log::read::ReadError;
 use crate::log::servers::Servers;
 use crate::oasis::comparison::Verdict;
 use crate::oasis::recover::Site;
-use crate::oasis::scan::{Scan, ScanError, head};
+use crate::oasis::scan::{Scan, ScanError};
 use crate::oasis::stored::StoredStream;
 use crate::projections::rebuild::{Difference, diff};
 use crate::projections::tasks::ProjectionError;
@@ -119,9 +119,9 @@ impl LogPass {
                     self.columns.wrong(Some(place), None, what);
                 }
                 let read = (Fact::of(&recorded, source), key_of(&recorded));
-                self.walk.record(None, leaf, Ok(read))?
+                self.walk.record(None, leaf, Ok(read))
             }
-            Err(error) => self.walk.record(None, leaf, Err(&error))?,
+            Err(error) => self.walk.record(None, leaf, Err(&error)),
         };
         for tile in full {
             self.tiles.compare(connection, &mut self.walk, &tile).await?;
@@ -139,7 +139,7 @@ impl LogPass {
         size: u64,
         ended: bool,
     ) -> Result<(), AuditError> {
-        while let Some(sealed) = self.sealed.next_up_to(connection, size).await? {
+        while let Some(sealed) = self.next_checkpoint(connection, size).await? {
             if self.walk.checkpoint(&sealed.checkpoint, None, ended) {
                 self.tiles.sealed(&mut self.walk, &sealed.checkpoint.origin);
             }
@@ -151,11 +151,27 @@ impl LogPass {
         Ok(())
     }
 
+    /// The next checkpoint of `size` at most. Where a row can't be read, that is a finding, and the last of them.
+    async fn next_checkpoint(
+        &mut self,
+        connection: &mut PgConnection,
+        size: u64,
+    ) -> Result<Option<Sealed>, AuditError> {
+        match self.sealed.next_up_to(connection, size).await {
+            Err(error @ (sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_))) => {
+                self.walk.checkpoints_unfinished(&error);
+                self.sealed = Checkpoints::none();
+                Ok(None)
+            }
+            other => Ok(other?),
+        }
+    }
+
     /// The column beside the note: what reads it must not be told another root.
     fn root(&mut self, sealed: &Sealed) {
         let CheckpointMark { origin, size, note, .. } = &sealed.checkpoint;
         let Ok(checkpoint) = Checkpoint::parse(note.as_bytes()) else { return };
-        if sealed.root != checkpoint.root.0 {
+        if sealed.root != checkpoint.root {
             let what =
                 format!("the row of the checkpoint of {origin} at {size} has another root than its note");
             self.walk.checkpoint_wrong(Position::new(*size), what);
@@ -164,7 +180,7 @@ impl LogPass {
 
     async fn end(mut self, connection: &mut PgConnection) -> Result<(Report, Check), AuditError> {
         self.checkpoints(connection, u64::MAX, true).await?;
-        Ok((self.walk.end(None)?, self.columns))
+        Ok((self.walk.end(None), self.columns))
     }
 }
 
@@ -244,9 +260,9 @@ async fn compare_stream(
     progress: Progress<'_>,
 ) -> Result<Option<String>, ScanError> {
     // Before the stream, which may be ahead of it then, and no further behind.
-    let head = head(&site.pool).await?.position();
+    let head = last(&mut *site.pool.acquire().await?).await?.position();
     let stream = StoredStream::open(site.client.clone(), &site.stream.name).await?;
-    let last = stream.last();
+    let published = stream.last();
     let mut scan = Scan::begin(&stream, site.pool.clone(), site.ledger, Position::ZERO).await?;
     loop {
         let batch = scan.next().await?;
@@ -259,9 +275,9 @@ async fn compare_stream(
                 check.wrong(Some(compared.sequence), None, compared.to_string());
             }
         }
-        progress("messages", check.looked_at, last.get());
+        progress("messages", check.looked_at, published.get());
     }
-    let unpublished = head.get().saturating_sub(last.get());
+    let unpublished = head.get().saturating_sub(published.get());
     Ok((unpublished > 0).then(|| {
         format!("the ledger's last {unpublished} events, up to position {head}, are not in the stream yet")
     }))

@@ -8,6 +8,7 @@ mod keys;
 mod live;
 mod offline;
 mod report;
+mod strangers;
 mod tiles;
 mod walk;
 

@@ -82,20 +82,20 @@ pub fn verify_file(
         Ok(header) => header,
         Err(fault) => {
             file.wrong(None, Some(1), fault.to_string());
-            return Walk::new(LedgerId(uuid::Uuid::nil()), trusted).end(Some(file));
+            return Ok(Walk::new(LedgerId(uuid::Uuid::nil()), trusted).end(Some(file)));
         }
     };
     let mut pass = Pass::new(&header, trusted, file);
     let mut bytes = first.len() as u64;
     let rest = each_line(source, Looked::at, |line, looked| {
-        pass.line(line, looked)?;
+        pass.line(line, looked);
         bytes += line.len() as u64 + 1;
         if pass.line.is_multiple_of(4096) {
             progress(bytes);
         }
         Ok(())
     })?;
-    pass.end(&rest)
+    Ok(pass.end(&rest))
 }
 
 /// The pass through the file, in order.
@@ -108,7 +108,7 @@ struct Pass {
     ledger: LedgerId,
     records: u64,
     /// Keys and losses so far, which are kept in memory.
-    kept: [u64; 2],
+    kept: [u32; 2],
     ended: bool,
 }
 
@@ -119,13 +119,12 @@ impl Pass {
         Self { walk, file, line: 1, said, ledger, records: 0, kept: [0; 2], ended: false }
     }
 
-    fn line(&mut self, line: &[u8], looked: &Looked) -> io::Result<()> {
+    fn line(&mut self, line: &[u8], looked: &Looked) {
         self.line += 1;
         self.file.looked_at = self.line;
         let number = Some(self.line);
         if self.ended {
-            self.file.wrong(None, number, "something follows the last line");
-            return Ok(());
+            return self.file.wrong(None, number, "something follows the last line");
         }
         match looked {
             Looked::Record(leaf, found) => {
@@ -138,7 +137,7 @@ impl Pass {
                     Found::Parsed(parsed) => Ok((Fact::of(&parsed.0, parsed.1), key_of(&parsed.0))),
                     Found::Unreadable(error) => Err(error),
                 };
-                self.walk.record(number, *leaf, read)?;
+                self.walk.record(number, *leaf, read);
             }
             Looked::Mark(mark) => self.mark(mark),
             Looked::Unknown(fault) => {
@@ -146,7 +145,6 @@ impl Pass {
                 self.file.wrong(position, number, fault.to_string());
             }
         }
-        Ok(())
     }
 
     fn mark(&mut self, mark: &Mark) {
@@ -186,19 +184,23 @@ impl Pass {
 
     /// Whether one more key or loss is where an export has it, and not too many: memory is bounded whatever the file says.
     fn may_keep(&mut self, which: usize) -> bool {
-        self.kept[which] += 1;
+        self.kept[which] = self.kept[which].saturating_add(1);
         let may = self.records == 0 && self.kept[which] <= MAX_MARKS;
         if !may {
-            let what = "keys and losses stand in front of the records, no more than 10000 of each";
+            let what =
+                format!("keys and losses stand in front of the records, no more than {MAX_MARKS} of each");
             self.file.wrong(None, Some(self.line), what);
         }
         may
     }
 
-    fn end(mut self, rest: &Rest) -> io::Result<Report> {
+    fn end(mut self, rest: &Rest) -> Report {
         let next = Some(self.line + 1);
         match rest {
             Rest::TooLong => self.file.wrong(Some(self.walk.next()), next, FileFault::TooLong.to_string()),
+            Rest::TooMany => {
+                self.file.wrong(Some(self.walk.next()), next, "no export has so many lines in so few bytes");
+            }
             Rest::Cut => self.file.wrong(Some(self.walk.next()), next, FileFault::Cut.to_string()),
             Rest::Whole if !self.ended => {
                 self.file.wrong(Some(self.walk.next()), next, FileFault::Cut.to_string());

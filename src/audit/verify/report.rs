@@ -131,14 +131,16 @@ impl Check {
         self.found(Finding { position, up_to: None, line, what: what.into() }, 1);
     }
 
-    /// Notes that something is wrong somewhere from `first` to `last`.
+    /// Notes that something is wrong somewhere from `first` to `last`; at this very position, if they are one.
     pub fn wrong_within(
         &mut self,
         (first, last): (Position, Position),
         line: Option<u64>,
         what: impl Into<String>,
     ) {
-        self.found(Finding { position: Some(first), up_to: Some(last), line, what: what.into() }, 1);
+        // Of one position no more need be told.
+        let up_to = (first < last).then_some(last);
+        self.found(Finding { position: Some(first), up_to, line, what: what.into() }, 1);
     }
 
     /// Notes what is wrong, the first of so many things; the first finding of all is kept.

@@ -7,8 +7,9 @@ use sqlx::PgConnection;
 use super::report::Finding;
 use super::walk::Walk;
 use crate::audit::file::{KeyMark, LossMark};
-use crate::audit::stored::{StoredTile, tiles};
 use crate::domain::position::Position;
+use crate::sealer::tiles::{StoredTile, of_each};
+use crate::tlog::tile::TileKey;
 use crate::tlog::tree::FullTile;
 
 /// The tiles of all logs.
@@ -45,7 +46,8 @@ impl Tiles {
             return Ok(());
         }
         let origins: Vec<&str> = self.0.keys().map(String::as_str).collect();
-        let mut stored = tiles(connection, &origins, full.level, full.number).await?;
+        let key = TileKey { level: full.level, number: full.number };
+        let mut stored = of_each(connection, &origins, key).await?;
         for (origin, log) in &mut self.0 {
             let (finding, is_missing) = match stored.remove(origin) {
                 Some(stored) => {

@@ -53,12 +53,10 @@ impl Walk {
     }
 
     /// Takes the next record; hands out the tiles that it fills.
-    pub(super) fn record(
-        &mut self,
-        line: Option<u64>,
-        leaf: Hash,
-        read: Read<'_>,
-    ) -> std::io::Result<Vec<FullTile>> {
+    pub(super) fn record(&mut self, line: Option<u64>, leaf: Hash, read: Read<'_>) -> Vec<FullTile> {
+        if self.checkpoints.wants(self.tree.size()) {
+            self.checkpoints.grown(&self.tree);
+        }
         let position = self.next();
         self.records.looked_at += 1;
         match read {
@@ -74,7 +72,7 @@ impl Walk {
                         }
                     }
                     if let Some(key) = key {
-                        self.keys.add(key, position)?;
+                        self.keys.add(key, position);
                     }
                 }
             }
@@ -86,11 +84,7 @@ impl Walk {
         if let Some(line) = line {
             self.summed.push((sum(&leaf), line));
         }
-        let full = self.tree.push(leaf);
-        if self.checkpoints.wants(self.tree.size()) {
-            self.checkpoints.grown(&self.tree);
-        }
-        Ok(full)
+        self.tree.push(leaf)
     }
 
     /// The sums of the records since the last such line of a file.
@@ -105,7 +99,7 @@ impl Walk {
         } else if sums.len() != 8 * self.summed.len() {
             let what = format!("it has the sums of {} records behind {}", sums.len() / 8, self.summed.len());
             let (first, last) = (Position::new(first).next(), Position::new(self.tree.size()));
-            self.sums.wrong_within((first, last.max(first)), Some(line), what);
+            self.sums.wrong_within((first, last), Some(line), what);
         }
         self.summed.clear();
     }
@@ -134,6 +128,11 @@ impl Walk {
     /// is right.
     pub(super) fn checkpoint(&mut self, mark: &CheckpointMark, line: Option<u64>, ended: bool) -> bool {
         self.checkpoints.stored(mark, line, &self.tree, self.last_id, ended)
+    }
+
+    /// The stored checkpoints can't be read any further.
+    pub(super) fn checkpoints_unfinished(&mut self, error: &dyn std::error::Error) {
+        self.checkpoints.check.unfinished(error);
     }
 
     /// Something else is wrong with a stored checkpoint.
@@ -177,7 +176,7 @@ impl Walk {
     }
 
     /// After the last record. `file`: the file was looked at, with this result.
-    pub(super) fn end(mut self, file: Option<Check>) -> std::io::Result<Report> {
+    pub(super) fn end(mut self, file: Option<Check>) -> Report {
         if !self.rules.is_bad()
             && !self.records.is_bad()
             && let Err(breach) = self.lawful.end()
@@ -186,9 +185,13 @@ impl Walk {
         }
         let mut keys = Check::new(CheckName::Keys);
         keys.looked_at = self.rules.looked_at;
-        if let Some((again, first)) = self.keys.again()? {
-            let what = format!("its caller had used its idempotency key at position {first}");
-            keys.wrong(Some(again), None, what);
+        match self.keys.again() {
+            Ok(None) => {}
+            Ok(Some((again, first))) => {
+                let what = format!("its caller had used its idempotency key at position {first}");
+                keys.wrong(Some(again), None, what);
+            }
+            Err(error) => keys.unfinished(&error),
         }
         let (events, root) = (self.tree.size(), self.tree.root());
         let mut notes = Vec::new();
@@ -204,7 +207,7 @@ impl Walk {
                 "the rules were looked at up to position {last}, behind which they can't be judged"
             ));
         }
-        let sealed = self.checkpoints.sealed.clone();
+        let sealed = self.checkpoints.sizes();
         let (checkpoints, told) = self.checkpoints.end(&self.tree);
         notes.extend(told);
         if file.is_none() && self.root.looked_at == 0 && !self.root.is_bad() {
@@ -213,6 +216,6 @@ impl Walk {
         let sums = file.is_some().then_some(self.sums);
         let checks =
             file.into_iter().chain(sums).chain([self.records, self.rules, keys, self.root, checkpoints]);
-        Ok(Report { checks: checks.collect(), events, root, sealed, notes })
+        Report { checks: checks.collect(), events, root, sealed, notes }
     }
 }

@@ -1,7 +1,10 @@
 //! `vtid-ledger audit export` and `vtid-ledger audit import`.
 
-use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::fs::File;
+use std::io::{BufWriter, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
 
 use super::AuditFailure;
 use crate::audit::error::AuditError;
@@ -15,26 +18,64 @@ use crate::progress::Progress;
 /// Bytes written at a time.
 const BUFFER: usize = 1 << 20;
 
-/// Exports into a file that has its name only once it is whole, or to standard output.
+/// Where an export goes.
+enum Target {
+    /// Standard output.
+    Output,
+    /// What is neither a file nor a folder: a device, or a pipe.
+    Device(File),
+    /// A file, which has its name only once it is whole; one that has the name is replaced then.
+    File { partial: NamedTempFile, path: PathBuf },
+}
+
+impl Target {
+    fn open(path: &Path) -> std::io::Result<Self> {
+        if [Path::new("-"), Path::new("/dev/stdout")].contains(&path) {
+            return Ok(Self::Output);
+        }
+        let path = match std::fs::metadata(path) {
+            // Of a link, what it leads to.
+            Ok(there) if there.is_file() => std::fs::canonicalize(path)?,
+            Ok(there) if there.is_dir() => return Err(ErrorKind::IsADirectory.into()),
+            Ok(_) => return Ok(Self::Device(File::options().write(true).open(path)?)),
+            Err(error) if error.kind() == ErrorKind::NotFound => path.to_owned(),
+            Err(error) => return Err(error),
+        };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let partial =
+            tempfile::Builder::new().prefix(".vtid-export-").tempfile_in(folder.unwrap_or(Path::new(".")))?;
+        Ok(Self::File { partial, path })
+    }
+}
+
+/// Exports into a file, a device or a pipe, or to standard output.
 pub(super) async fn run_export(servers: &Servers, path: &Path, json: bool) -> Result<(), AuditFailure> {
+    let at = |error| AuditFailure::File(path.to_owned(), error);
+    let target = Target::open(path).map_err(at)?;
     let mut bar = Progress::on_terminal("events");
     let progress = |done, total| bar.tell(done, total, "");
-    if path == Path::new("-") {
-        let (_, exported) =
-            export(servers, BufWriter::with_capacity(BUFFER, std::io::stdout()), progress).await?;
-        drop(bar);
-        // Standard output has the export.
-        return tell_export(&exported, "standard output", json, &mut std::io::stderr());
-    }
-    let at = |error| AuditFailure::File(path.to_owned(), error);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let partial = tempfile::Builder::new().prefix(".vtid-export-").tempfile_in(folder).map_err(at)?;
-    let (out, exported) = export(servers, BufWriter::with_capacity(BUFFER, partial), progress).await?;
+    let exported = match target {
+        Target::Output => {
+            let (_, exported) = export(servers, buffered(std::io::stdout()), progress).await?;
+            drop(bar);
+            // Standard output has the export.
+            return tell_export(&exported, "standard output", json, &mut std::io::stderr());
+        }
+        Target::Device(device) => export(servers, buffered(device), progress).await?.1,
+        Target::File { partial, path: to } => {
+            let (out, exported) = export(servers, buffered(partial), progress).await?;
+            let partial = out.into_inner().map_err(|error| at(error.into_error()))?;
+            partial.as_file().sync_all().map_err(at)?;
+            partial.persist(&to).map_err(|error| at(error.error))?;
+            exported
+        }
+    };
     drop(bar);
-    let partial = out.into_inner().map_err(|error| at(error.into_error()))?;
-    partial.as_file().sync_all().map_err(at)?;
-    partial.persist(path).map_err(|error| at(error.error))?;
     tell_export(&exported, &path.display().to_string(), json, &mut std::io::stdout())
+}
+
+fn buffered<W: Write>(out: W) -> BufWriter<W> {
+    BufWriter::with_capacity(BUFFER, out)
 }
 
 fn tell_export(

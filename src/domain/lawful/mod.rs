@@ -7,12 +7,12 @@
 
 mod breach;
 mod fact;
+mod ids;
 mod tasks;
-
-use std::collections::BTreeSet;
 
 pub use breach::{Breach, Rule};
 pub use fact::{Asked, Fact, Text};
+use ids::Ids;
 use tasks::{TaskState, Tasks, Tenants};
 
 use super::command::ParentRef;
@@ -33,7 +33,7 @@ pub struct Lawful {
     time: Timestamp,
     /// The ids of the events whose time is that of the last one. An id holds its event's time, and times never run
     /// backwards, so that an id can be given twice only within a millisecond.
-    ids: BTreeSet<u128>,
+    ids: Ids,
     numbering: Numbering,
     tasks: Tasks,
     tenants: Tenants,
@@ -60,7 +60,7 @@ impl Lawful {
             foreign: 0,
             last: Position::ZERO,
             time: Timestamp::MIN,
-            ids: BTreeSet::new(),
+            ids: Ids::default(),
             numbering: Numbering::default(),
             tasks: Tasks::default(),
             tenants: Tenants::default(),
@@ -110,10 +110,13 @@ impl Lawful {
         }
         self.source(fact)?;
         self.time_and_id(fact)?;
-        let completes_create = match self.owed.take() {
-            Some(owed) if owed.is_paid_by(fact) => true,
-            Some(owed) => return Err(Rule::CompletionMissing(owed.vtid)),
+        let completes_create = match &self.owed {
             None => false,
+            Some(owed) if owed.is_paid_by(fact) => {
+                self.owed = None;
+                true
+            }
+            Some(owed) => return Err(Rule::CompletionMissing(owed.vtid)),
         };
         match fact.asked {
             Asked::Create { tenant, status, parent } => self.create(fact, tenant, status, parent),
@@ -143,7 +146,7 @@ impl Lawful {
             self.ids.clear();
             self.time = fact.time;
         }
-        if self.ids.insert(fact.id.as_u128()) { Ok(()) } else { Err(Rule::IdAgain) }
+        if self.ids.add(fact.id.as_u128()) { Ok(()) } else { Err(Rule::IdAgain) }
     }
 
     fn create(

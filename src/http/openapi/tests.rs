@@ -11,7 +11,7 @@ use crate::domain::payload::{CREATE_FIELDS, PATCH_FIELDS, parse_create, parse_pa
 use crate::domain::record::Recorded;
 use crate::domain::row::{parse_snapshot, write_row};
 use crate::http::tests::support;
-use crate::http::{closed, events, history, list, reading, tlog};
+use crate::http::{closed, events, list, reading, task_events, tlog};
 
 fn parsed(tokens: bool) -> Value {
     serde_json::from_slice(&text(tokens)).unwrap()
@@ -106,7 +106,7 @@ fn the_fields_are_those_of_the_parsers_and_the_printer() {
     for (path, taken) in [
         ("/vtid/list", list::PARAMETERS),
         ("/vtid/{vtid}", reading::PARAMETERS),
-        ("/vtid/{vtid}/events", history::PARAMETERS),
+        ("/vtid/{vtid}/events", task_events::PARAMETERS),
         ("/events", events::PARAMETERS),
     ] {
         let parameters = document["paths"][path]["get"]["parameters"].as_array().unwrap().iter();

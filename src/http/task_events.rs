@@ -17,7 +17,7 @@ use super::reading::{limit, min_position, one};
 use super::{Api, answer};
 use crate::domain::position::Position;
 use crate::domain::vtid::{ParsedVtid, Vtid};
-use crate::history::events::{EventPage, StreamCursor};
+use crate::history::stream::{EventPage, StreamCursor};
 use crate::projections::page::{BadPageCursor, PageLimit};
 
 pub(super) const PARAMETERS: &[&str] = &["limit", "cursor"];
@@ -32,7 +32,7 @@ pub(super) const PARAMETERS: &[&str] = &["limit", "cursor"];
     get, path = "/vtid/{vtid}/events", operation_id = "getTaskEvents", tag = HISTORY,
     params(("vtid" = Vtid, Path, description = "Which task."), PageParameters, ReadHeaders), responses(Told)
 )]
-pub(super) async fn history(
+pub(super) async fn task_events(
     State(api): State<Arc<Api>>,
     PathVtid(vtid): PathVtid,
     uri: Uri,

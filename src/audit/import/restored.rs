@@ -3,7 +3,7 @@
 
 use sqlx::PgConnection;
 
-use super::file::{CheckpointMark, CosignatureMark, KeyMark, LossMark};
+use crate::audit::file::{CheckpointMark, CosignatureMark, KeyMark, LossMark};
 use crate::tlog::checkpoint::Checkpoint;
 
 fn signed(count: u64) -> i64 {
@@ -14,7 +14,7 @@ fn signed(count: u64) -> i64 {
 ///
 /// # Errors
 /// Whatever the driver says.
-pub async fn keep_loss(connection: &mut PgConnection, loss: &LossMark) -> Result<(), sqlx::Error> {
+pub(super) async fn keep_loss(connection: &mut PgConnection, loss: &LossMark) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into ledger.accepted_loss (number, first_position, last_position, accepted_by, accepted_at)
          values ($1, $2, $3, $4, $5) on conflict do nothing",
@@ -33,7 +33,7 @@ pub async fn keep_loss(connection: &mut PgConnection, loss: &LossMark) -> Result
 ///
 /// # Errors
 /// Whatever the driver says.
-pub async fn keep_key(connection: &mut PgConnection, key: &KeyMark) -> Result<(), sqlx::Error> {
+pub(super) async fn keep_key(connection: &mut PgConnection, key: &KeyMark) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into ledger.audit_key (origin, verifier, first_used) values ($1, $2, $3) on conflict do nothing",
     )
@@ -49,7 +49,7 @@ pub async fn keep_key(connection: &mut PgConnection, key: &KeyMark) -> Result<()
 ///
 /// # Errors
 /// Whatever the driver says; [`sqlx::Error::Encode`] where the note is none.
-pub async fn keep_checkpoint(
+pub(super) async fn keep_checkpoint(
     connection: &mut PgConnection,
     mark: &CheckpointMark,
 ) -> Result<(), sqlx::Error> {
@@ -75,7 +75,7 @@ pub async fn keep_checkpoint(
 ///
 /// # Errors
 /// Whatever the driver says.
-pub async fn keep_cosignature(
+pub(super) async fn keep_cosignature(
     connection: &mut PgConnection,
     mark: &CosignatureMark,
 ) -> Result<(), sqlx::Error> {

@@ -1,4 +1,4 @@
-//! The stream of one task, oldest first: who did what to it, and when.
+//! A task's stream, oldest first: who did what to it, and when.
 
 use std::collections::BTreeSet;
 

@@ -1,14 +1,21 @@
-//! The rows: checkpoints, the keys they were signed with, what witnesses added. Each call is one statement.
+//! The rows: checkpoints, the keys they were signed with, what witnesses added. Each call is one statement. Times that no
+//! calendar of ours has are cut to those that it has: whoever can do everything with the database may have written any.
+
+mod cosignatures;
+mod keys;
 
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
+
+pub use self::cosignatures::{Cosignature, cosignatures, keep_cosignature};
+pub use self::keys::{KeyOnRecord, all_keys, keep_key, keys};
 
 use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
 use crate::domain::time::Timestamp;
 use crate::tlog::Hash;
 use crate::tlog::checkpoint::Checkpoint;
-use crate::tlog::key::{KeyName, PublicKey};
+use crate::tlog::key::KeyName;
 
 /// A checkpoint as it is on record.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,8 +113,9 @@ async fn last_up_to(
     size: i64,
 ) -> Result<Option<Stored>, sqlx::Error> {
     let row = sqlx::query(
-        "select size, previous, event_id, root, note, signed_at from ledger.checkpoint
-         where origin = $1 and size <= $2 order by size desc limit 1",
+        "select size, previous, event_id, root, note,
+            least(greatest(signed_at, '0001-01-01 00:00:00Z'), '9999-12-31 23:59:59.999Z') as signed_at
+         from ledger.checkpoint where origin = $1 and size <= $2 order by size desc limit 1",
     )
     .bind(origin.as_str())
     .bind(size)
@@ -122,15 +130,16 @@ async fn last_up_to(
 /// Whatever the driver says.
 pub async fn page(
     connection: &mut PgConnection,
-    origin: &KeyName,
+    origin: &str,
     after: Position,
     max: u32,
 ) -> Result<Vec<Stored>, sqlx::Error> {
     let rows = sqlx::query(
-        "select size, previous, event_id, root, note, signed_at from ledger.checkpoint
-         where origin = $1 and size > $2 order by size limit $3",
+        "select size, previous, event_id, root, note,
+            least(greatest(signed_at, '0001-01-01 00:00:00Z'), '9999-12-31 23:59:59.999Z') as signed_at
+         from ledger.checkpoint where origin = $1 and size > $2 order by size limit $3",
     )
-    .bind(origin.as_str())
+    .bind(origin)
     .bind(after.to_i64())
     .bind(i64::from(max))
     .fetch_all(connection)
@@ -138,86 +147,39 @@ pub async fn page(
     rows.iter().map(stored).collect()
 }
 
-/// The origins under which anything was sealed.
-///
-/// # Errors
-/// Whatever the driver says.
-pub async fn origins(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar("select distinct origin from ledger.audit_key order by origin")
-        .fetch_all(connection)
-        .await
+/// A log of this ledger that has checkpoints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// Its name.
+    pub origin: String,
+    /// The size of its newest checkpoint.
+    pub newest: Position,
 }
 
-/// Puts a verifier key on record, if it is not.
+/// The logs that have checkpoints: each is found by two looks into an index, however many checkpoints there are.
 ///
 /// # Errors
 /// Whatever the driver says.
-pub async fn keep_key(
-    connection: &mut PgConnection,
-    origin: &KeyName,
-    key: &PublicKey,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "insert into ledger.audit_key (origin, verifier) values ($1, $2) on conflict (origin, verifier) do nothing",
+pub async fn logs(connection: &mut PgConnection) -> Result<Vec<Log>, sqlx::Error> {
+    let rows = sqlx::query(
+        "with recursive logs (origin) as (
+             (select origin from ledger.checkpoint order by origin limit 1)
+             union all
+             select (select c.origin from ledger.checkpoint c where c.origin > logs.origin order by c.origin limit 1)
+             from logs where logs.origin is not null
+         )
+         select k.origin, c.size from logs k
+         cross join lateral (
+             select size from ledger.checkpoint where origin = k.origin order by size desc limit 1
+         ) c
+         where k.origin is not null order by k.origin",
     )
-    .bind(origin.as_str())
-    .bind(key.to_string())
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// The verifier keys of an origin, oldest first, as they are on record.
-///
-/// # Errors
-/// Whatever the driver says.
-pub async fn keys(connection: &mut PgConnection, origin: &str) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar(
-        "select verifier from ledger.audit_key where origin = $1 order by first_used, verifier",
-    )
-    .bind(origin)
     .fetch_all(connection)
-    .await
-}
-
-/// Puts a witness's signature line on record.
-///
-/// # Errors
-/// Whatever the driver says.
-pub async fn keep_cosignature(
-    connection: &mut PgConnection,
-    origin: &KeyName,
-    size: Position,
-    witness: &KeyName,
-    line: &str,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "insert into ledger.cosignature (origin, size, witness, line) values ($1, $2, $3, $4)
-         on conflict (origin, size, witness) do nothing",
-    )
-    .bind(origin.as_str())
-    .bind(size.to_i64())
-    .bind(witness.as_str())
-    .bind(line)
-    .execute(connection)
     .await?;
-    Ok(())
-}
-
-/// The signature lines that witnesses added to a checkpoint.
-///
-/// # Errors
-/// Whatever the driver says.
-pub async fn cosignatures(
-    connection: &mut PgConnection,
-    origin: &str,
-    size: Position,
-) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar("select line from ledger.cosignature where origin = $1 and size = $2 order by witness")
-        .bind(origin)
-        .bind(size.to_i64())
-        .fetch_all(connection)
-        .await
+    let log = |row: &PgRow| {
+        Ok(Log { origin: row.try_get("origin")?, newest: Position::from_i64(row.try_get("size")?) })
+    };
+    rows.iter().map(log).collect()
 }
 
 fn stored(row: &PgRow) -> Result<Stored, sqlx::Error> {
@@ -233,7 +195,7 @@ fn stored(row: &PgRow) -> Result<Stored, sqlx::Error> {
 }
 
 /// A hash as a column keeps it.
-pub(super) fn hash(bytes: &[u8]) -> Result<Hash, sqlx::Error> {
+pub(in crate::sealer) fn hash(bytes: &[u8]) -> Result<Hash, sqlx::Error> {
     let array = bytes.try_into().map_err(|_| sqlx::Error::Decode("a hash must have 32 bytes".into()))?;
     Ok(Hash(array))
 }
