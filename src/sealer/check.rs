@@ -5,11 +5,13 @@ use std::time::Duration;
 use sqlx::PgConnection;
 use tokio::time::timeout;
 
-use super::past::{Outside, Past, known_keys, look};
+use super::outside::{Outside, unseen};
+use super::past::{Past, known_keys, look};
 use super::session::{ANSWER_TIMEOUT, Fault};
+use super::status::Finding;
 use super::{Parts, Shared, table, witnesses};
 use crate::domain::position::Position;
-use crate::log::hold::{Losses, read_losses};
+use crate::log::hold::{Losses, read_losses, read_past_hold};
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::key::PublicKey;
 
@@ -40,43 +42,65 @@ pub(super) async fn check(
 ) -> Result<Checked, Fault> {
     let origin = parts.keys.origin();
     let known = limited(known_keys(connection, &parts.keys)).await?;
-    // Before the log: what was put in meanwhile is in the log then.
-    let mut outside = published(parts, &known).await?;
-    let mut misfit = shared.walked.borrow().clone();
-    if let Some(newest) = limited(table::newest(connection, origin)).await? {
-        let witnessed = witnesses::ask_all(parts, &newest).await;
-        outside.extend(witnessed.outside);
-        misfit = misfit.or(witnessed.finding);
-    }
+    // Before the log: what was put in meanwhile is in the log then. Without the stream, what the database and the witnesses
+    // can tell is looked at all the same.
+    let (published, unpublished) = match published(parts, &known).await {
+        Ok(published) => (published, None),
+        Err(fault) => (Published::default(), Some(fault)),
+    };
+    let told: Vec<Finding> = [limited(held(connection)).await?, published.finding].into_iter().flatten().collect();
+    let newest = limited(table::newest(connection, origin)).await?;
+    let witnessed = witnesses::ask_all(parts, shared, newest.as_ref(), &told).await;
+    let outside: Vec<Outside> = published.newest.into_iter().chain(witnessed.outside).collect();
     // First: what is found in the log afterwards was not given up by these.
     let losses = limited(read_losses(connection)).await?;
-    let past = match (look(connection, &parts.keys, &known, &outside).await?, misfit) {
-        (Past::Fits { .. }, Some(finding)) => Past::Misfit(finding),
-        (past, _) => past,
-    };
-    if matches!(past, Past::Fits { .. }) {
-        for key in parts.keys.public() {
-            limited(table::keep_key(connection, origin, &key)).await?;
-        }
+    let past = look(connection, &parts.keys, &known, &outside).await?;
+    let Past::Fits { tree, ahead, .. } = &past else { return Ok(Checked { past, losses }) };
+    let misfit = shared.walked.borrow().clone().or(witnessed.finding);
+    if let Some(finding) = misfit {
+        return Ok(Checked { past: Past::Misfit(finding), losses });
+    }
+    if let Some(fault) = unpublished {
+        return Err(fault);
+    }
+    if let Some(finding) = unseen(ahead, tree.size()) {
+        return Ok(Checked { past: Past::Misfit(finding), losses });
+    }
+    for key in parts.keys.public() {
+        limited(table::keep_key(connection, origin, &key)).await?;
     }
     Ok(Checked { past, losses })
 }
 
+/// What the sealers' own hold says, if it stands.
+async fn held(connection: &mut PgConnection) -> Result<Option<Finding>, sqlx::Error> {
+    Ok(read_past_hold(connection).await?.as_ref().map(Finding::of_hold))
+}
+
+/// What the audit stream has.
+#[derive(Default)]
+struct Published {
+    newest: Option<Outside>,
+    /// What was found last, if nothing was sealed since.
+    finding: Option<Finding>,
+}
+
 /// What the audit stream has. Without it nothing is sealed: a database that was restored brings its older checkpoint with it,
 /// so that only a copy outside tells, and what is signed over another past can't be taken back.
-async fn published(parts: &Parts, known: &[PublicKey]) -> Result<Vec<Outside>, Fault> {
+async fn published(parts: &Parts, known: &[PublicKey]) -> Result<Published, Fault> {
     let mut link = parts.link.clone();
     let connected = link.wait_for(|link| link.up);
     // The sender lives as long as the client: where NATS is away, the stream says so itself.
     let _ = timeout(NATS_PATIENCE, connected).await;
     let opened = parts.stream.open().await?;
+    let finding = opened.finding(parts.keys.origin()).await?;
     let newest = opened.newest(parts.keys.origin(), known).await?;
-    let published = newest.map(|Checkpoint { size, root, .. }| Outside {
+    let newest = newest.map(|Checkpoint { size, root, .. }| Outside {
         whose: "the audit stream".to_owned(),
         size,
         root: Some(root),
     });
-    Ok(published.into_iter().collect())
+    Ok(Published { newest, finding })
 }
 
 async fn limited<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {

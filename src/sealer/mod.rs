@@ -10,6 +10,7 @@ mod check;
 mod leaves;
 pub mod machine;
 pub mod message;
+mod outside;
 mod past;
 mod publish;
 pub mod reader;
@@ -43,6 +44,7 @@ use shell::Shell;
 use status::{Finding, SealerStatus};
 use stream::AuditStream;
 use walk::Walk;
+use witnesses::Heard;
 
 /// What a sealer needs.
 pub struct SealerOptions {
@@ -87,6 +89,8 @@ struct Shared {
     walked: watch::Sender<Option<Finding>>,
     /// Why checkpoints are not published.
     publishing: watch::Sender<Option<String>>,
+    /// What witnesses said last of the past.
+    heard: Heard,
 }
 
 impl Shared {
@@ -130,6 +134,7 @@ pub fn spawn(log: EventLog, nats: Nats, options: SealerOptions, stop: Cancellati
         compared: watch::Sender::default(),
         walked: watch::Sender::default(),
         publishing: watch::Sender::default(),
+        heard: Heard::default(),
     };
     let (status, doubts) = (shared.status.subscribe(), shared.doubts.clone());
     let publishing = shared.publishing.subscribe();

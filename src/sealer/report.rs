@@ -45,7 +45,7 @@ impl<'a> Reporter<'a> {
         }
         let Parts { stream, keys, log, clock, .. } = self.parts;
         let mut opened = stream.open().await?;
-        if !opened.has_said(keys.origin(), finding).await? {
+        if opened.finding(keys.origin()).await?.is_none_or(|said| said.what != finding.what) {
             let message = AuditMessage::finding(log.ledger(), keys.origin(), finding, clock.now());
             opened.publish(message).await?;
         }
@@ -59,11 +59,7 @@ impl<'a> Reporter<'a> {
             self.said = None;
         }
         let stops = self.parts.on_tamper == OnTamper::Stop;
-        let hold = finding.filter(|_| stops).map(|finding| Hold {
-            reason: format!("the sealer: {finding}"),
-            position: finding.first,
-            last: finding.last,
-        });
+        let hold = finding.filter(|_| stops).map(Finding::hold);
         let settled = timeout(HOLD_TIMEOUT, hold_as(self.parts, hold)).await;
         settled.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }

@@ -9,7 +9,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::check::{Checked, check, newest_size};
 use super::machine::{Input, Machine, Output};
-use super::past::{Outside, Past};
+use super::outside::Outside;
+use super::past::Past;
 use super::report::Reporter;
 use super::session::{ANSWER_TIMEOUT, Fault, Session};
 use super::status::{Finding, SealerState, SealerStatus};

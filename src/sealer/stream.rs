@@ -14,7 +14,7 @@ use async_nats::jetstream::stream::{
 };
 use tokio::time::timeout;
 
-use super::message::{AuditMessage, CHECKPOINTS, FINDINGS, checkpoint_in, says};
+use super::message::{AuditMessage, CHECKPOINTS, FINDINGS, checkpoint_in, finding_in};
 use super::settings::AuditStreamArgs;
 use super::status::Finding;
 use crate::oasis::stream::{self, StreamError};
@@ -125,14 +125,14 @@ impl Opened {
         Ok(None)
     }
 
-    /// Whether the newest finding in the stream is this one, and nothing was sealed after it.
+    /// The newest finding in the stream, if it is of the log of this name, and nothing was sealed after it.
     ///
     /// # Errors
     /// [`AuditStreamError`]
-    pub async fn has_said(&self, origin: &KeyName, finding: &Finding) -> Result<bool, AuditStreamError> {
-        let Some(said) = self.last_of(FINDINGS).await? else { return Ok(false) };
+    pub async fn finding(&self, origin: &KeyName) -> Result<Option<Finding>, AuditStreamError> {
+        let Some(said) = self.last_of(FINDINGS).await? else { return Ok(None) };
         let sealed = self.last_of(CHECKPOINTS).await?.map_or(0, |message| message.sequence);
-        Ok(said.sequence > sealed && says(&said.payload, origin, finding))
+        Ok(finding_in(&said.payload, origin).filter(|_| said.sequence > sealed))
     }
 
     /// Publishes a message behind the last one.

@@ -7,7 +7,7 @@ use crate::support::eventually;
 use crate::support::service::{Service, some_task};
 
 /// Every write is refused, by the one 503 that says so.
-async fn writes_stop(service: &Service) {
+pub(super) async fn writes_stop(service: &Service) {
     eventually("writes are on hold", async || {
         let answer = service.create(some_task("on hold")).await;
         (answer.status == 503 && answer.body["code"] == "ledger_behind").then_some(())
@@ -15,7 +15,7 @@ async fn writes_stop(service: &Service) {
     .await;
 }
 
-async fn writes_go_on(service: &Service) {
+pub(super) async fn writes_go_on(service: &Service) {
     eventually("writes go on", async || {
         (service.create(some_task("goes on")).await.status == 200).then_some(())
     })
@@ -23,7 +23,7 @@ async fn writes_go_on(service: &Service) {
 }
 
 /// The one finding that was published.
-async fn finding(stage: &Stage) -> Value {
+pub(super) async fn finding(stage: &Stage) -> Value {
     let found = eventually("the finding is published", async || stage.findings().await.pop()).await;
     assert_eq!(stage.findings().await.len(), 1);
     for (name, value) in [
@@ -94,6 +94,12 @@ async fn a_record_that_was_changed_long_ago_is_found_in_the_background() {
     assert_eq!(found["what"], "the record is another one");
     degraded(&service, "at position 5: the record is another one").await;
     assert_eq!(sealer(&service).await["leads"], true);
+    // Nobody lifts the hold before that place was looked at again.
+    drop(service);
+    let service = stage.serve().await;
+    degraded(&service, "\"sealer: the past is not the one that was sealed, at position 5").await;
+    assert!(!service.log_text().contains("hold is lifted"), "{}", service.log_text());
+    finding(&stage).await;
     stage.change(5).await;
     writes_go_on(&service).await;
     is_well(&service).await;
@@ -174,10 +180,7 @@ async fn a_rewritten_log_is_told_by_the_stream_alone() {
     stage.assert_published().await;
     drop(service);
     stage.change(2).await;
-    for table in ["cosignature", "checkpoint", "tile", "audit_key"] {
-        let trigger = format!("{table}_is_immutable");
-        stage.as_superuser(table, &trigger, &format!("delete from ledger.{table}")).await;
-    }
+    stage.forget_seals().await;
     let service = stage.serve().await;
     writes_stop(&service).await;
     degraded(
@@ -204,6 +207,38 @@ async fn events_that_were_cut_off_are_missed() {
     degraded(&service, "sealer: the past is not the one that was sealed").await;
     let found = finding(&stage).await;
     assert_eq!(found["what"], "the log does not hold the event that was sealed last");
+}
+
+/// While a sealer is at it nobody asks for a look at what is not in a full tile yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_record_at_the_trees_edge_is_found_in_the_background() {
+    let stage = Stage::new().await;
+    let service = stage.serve().await;
+    write(&service, 20).await;
+    stage.all_sealed().await;
+    is_well(&service).await;
+    stage.change(7).await;
+    degraded(&service, "sealer: the past is not the one that was sealed").await;
+    writes_stop(&service).await;
+    stage.change(7).await;
+    writes_go_on(&service).await;
+}
+
+/// What the database alone can tell is told without NATS too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_record_is_found_while_nats_is_away() {
+    let mut stage = Stage::new().await;
+    let service = stage.serve().await;
+    write(&service, 20).await;
+    stage.all_sealed().await;
+    drop(service);
+    stage.change(7).await;
+    stage.platform.nats.stop().await;
+    let service = stage.serve().await;
+    writes_stop(&service).await;
+    degraded(&service, "sealer: the past is not the one that was sealed").await;
+    stage.platform.nats.start().await;
+    finding(&stage).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
