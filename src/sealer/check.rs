@@ -7,12 +7,12 @@ use tokio::time::timeout;
 
 use super::outside::{Outside, unseen};
 use super::past::{Past, known_keys, look};
+use super::publish::Standing;
 use super::session::{ANSWER_TIMEOUT, Fault};
 use super::status::Finding;
 use super::{Parts, Shared, table, witnesses};
 use crate::domain::position::Position;
 use crate::log::hold::{Losses, read_losses, read_past_hold};
-use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::key::PublicKey;
 
 /// For so long the connection to NATS is waited for.
@@ -21,6 +21,8 @@ const NATS_PATIENCE: Duration = Duration::from_secs(2);
 /// What came of it.
 pub(super) struct Checked {
     pub(super) past: Past,
+    /// What stood in the stream.
+    pub(super) published: Option<Standing>,
     /// The losses that had been accepted when the log was looked at.
     pub(super) losses: Losses,
 }
@@ -51,25 +53,32 @@ pub(super) async fn check(
     let told: Vec<Finding> = [limited(held(connection)).await?, published.finding].into_iter().flatten().collect();
     let newest = limited(table::newest(connection, origin)).await?;
     let witnessed = witnesses::ask_all(parts, shared, newest.as_ref(), &told).await;
-    let outside: Vec<Outside> = published.newest.into_iter().chain(witnessed.outside).collect();
+    let standing = published.newest;
+    let outside = standing.map(|Standing { size, root }| Outside {
+        whose: "the audit stream".to_owned(),
+        size,
+        root: Some(root),
+    });
+    let outside: Vec<Outside> = outside.into_iter().chain(witnessed.outside).collect();
     // First: what is found in the log afterwards was not given up by these.
     let losses = limited(read_losses(connection)).await?;
-    let past = look(connection, &parts.keys, &known, &outside).await?;
-    let Past::Fits { tree, ahead, .. } = &past else { return Ok(Checked { past, losses }) };
+    let past = look(connection, &parts.keys, &outside).await?;
+    let checked = |past| Ok(Checked { past, published: standing, losses });
+    let Past::Fits { tree, ahead, .. } = &past else { return checked(past) };
     let misfit = shared.walked.borrow().clone().or(witnessed.finding);
     if let Some(finding) = misfit {
-        return Ok(Checked { past: Past::Misfit(finding), losses });
+        return checked(Past::Misfit(finding));
     }
     if let Some(fault) = unpublished {
         return Err(fault);
     }
     if let Some(finding) = unseen(ahead, tree.size()) {
-        return Ok(Checked { past: Past::Misfit(finding), losses });
+        return checked(Past::Misfit(finding));
     }
     for key in parts.keys.public() {
         limited(table::keep_key(connection, origin, &key)).await?;
     }
-    Ok(Checked { past, losses })
+    checked(past)
 }
 
 /// What the sealers' own hold says, if it stands.
@@ -80,7 +89,7 @@ async fn held(connection: &mut PgConnection) -> Result<Option<Finding>, sqlx::Er
 /// What the audit stream has.
 #[derive(Default)]
 struct Published {
-    newest: Option<Outside>,
+    newest: Option<Standing>,
     /// What was found last, if nothing was sealed since.
     finding: Option<Finding>,
 }
@@ -94,13 +103,8 @@ async fn published(parts: &Parts, known: &[PublicKey]) -> Result<Published, Faul
     let _ = timeout(NATS_PATIENCE, connected).await;
     let opened = parts.stream.open().await?;
     let finding = opened.finding(parts.keys.origin()).await?;
-    let newest = opened.newest(parts.keys.origin(), known).await?;
-    let newest = newest.map(|Checkpoint { size, root, .. }| Outside {
-        whose: "the audit stream".to_owned(),
-        size,
-        root: Some(root),
-    });
-    Ok(Published { newest, finding })
+    let newest = opened.newest(&parts.keys, known).await?;
+    Ok(Published { newest: newest.as_ref().map(Standing::of), finding })
 }
 
 async fn limited<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {

@@ -6,6 +6,7 @@
 //! at the older past in the background. What is on record is in [`table`] and [`tiles`].
 
 pub mod bundle;
+mod backwards;
 mod check;
 mod leaves;
 pub mod machine;
@@ -38,7 +39,7 @@ use crate::log::servers::Servers;
 use crate::oasis::connect::{Link, Nats};
 use crate::telemetry::metrics::sealer::SealerMetrics;
 use crate::witness::client::WitnessClient;
-use publish::Publisher;
+use publish::{Compared, Publisher};
 use settings::{AuditKeys, AuditSettings, OnTamper};
 use shell::Shell;
 use status::{Finding, SealerStatus};
@@ -83,8 +84,8 @@ struct Shared {
     doubts: watch::Sender<u64>,
     /// Up to where this process has sealed.
     sealed: watch::Sender<Position>,
-    /// Whether the past was held against the stream, and fits.
-    compared: watch::Sender<bool>,
+    /// What the past was held against, where it fits.
+    compared: watch::Sender<Option<Compared>>,
     /// What the walk has found and is still so.
     walked: watch::Sender<Option<Finding>>,
     /// Why checkpoints are not published.

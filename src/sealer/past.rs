@@ -47,7 +47,8 @@ pub(super) enum Past {
     Misfit(Finding),
 }
 
-/// The keys that may have signed this log's checkpoints: its present ones, and those on record.
+/// The keys that may have signed this log's older checkpoints: its present ones, and those on record. For the newest one only
+/// those count that are given.
 ///
 /// # Errors
 /// Whatever the driver says.
@@ -72,13 +73,12 @@ pub(super) async fn known_keys(
 pub(super) async fn look(
     connection: &mut PgConnection,
     keys: &AuditKeys,
-    known: &[PublicKey],
     outside: &[Outside],
 ) -> Result<Past, sqlx::Error> {
     let newest = limited(table::newest(connection, keys.origin())).await?;
     let own = async {
         match &newest {
-            Some(newest) => own(connection, keys, known, newest).await,
+            Some(newest) => own(connection, keys, newest).await,
             None => Ok(Ok(Tree::new())),
         }
     };
@@ -107,16 +107,16 @@ async fn limited<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Resul
 async fn own(
     connection: &mut PgConnection,
     keys: &AuditKeys,
-    known: &[PublicKey],
     newest: &Stored,
 ) -> Result<Result<Tree, Finding>, sqlx::Error> {
     let size = newest.size.get();
     let at = |position: Position, what: &str| {
         Ok(Err(Finding { first: position, last: position, what: what.to_owned() }))
     };
-    let signed = Checkpoint::open(newest.note.as_bytes(), known);
+    // A key that is merely on record may have been put there by whoever made this checkpoint.
+    let signed = Checkpoint::open(newest.note.as_bytes(), &keys.public());
     if !signed.is_ok_and(|signed| signed.size == size && signed.root == newest.root) {
-        return at(newest.size, "the newest checkpoint on record is not one that this log's keys signed");
+        return at(newest.size, "the newest checkpoint on record is signed by none of the keys that are given");
     }
     if event_id_at(connection, newest.size).await? != newest.last.id() {
         return at(newest.size, "the log does not hold the event that was sealed last");

@@ -11,6 +11,7 @@ use super::check::{Checked, check, newest_size};
 use super::machine::{Input, Machine, Output};
 use super::outside::Outside;
 use super::past::Past;
+use super::publish::Compared;
 use super::report::Reporter;
 use super::session::{ANSWER_TIMEOUT, Fault, Session};
 use super::status::{Finding, SealerState, SealerStatus};
@@ -144,12 +145,13 @@ impl<'a> Shell<'a> {
         if !self.lease.is_held() {
             let newest = newest_size(&mut connection, self.parts).await?;
             self.session.begin((connection, timeline));
-            self.shared.compared.send_replace(false);
+            self.shared.compared.send_replace(None);
             return Ok(Input::Followed(newest));
         }
-        let Checked { past, losses } = check(&mut connection, self.parts, self.shared).await?;
+        let Checked { past, published, losses } = check(&mut connection, self.parts, self.shared).await?;
         self.session.begin((connection, timeline));
-        self.shared.compared.send_replace(matches!(past, Past::Fits { .. }));
+        let sealed = if let Past::Fits { sealed, .. } = &past { Some(sealed.position()) } else { None };
+        self.shared.compared.send_replace(sealed.map(|sealed| Compared { published, sealed }));
         Ok(match past {
             Past::Misfit(finding) => Input::Misfit(finding),
             Past::Fits { sealed, tree, ahead } => {
