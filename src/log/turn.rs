@@ -136,6 +136,11 @@ impl Turn {
         Ok(TurnView { held: hold, losses, went_in, tail })
     }
 
+    /// For a look at what others own, while nothing can be appended.
+    pub fn connection(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+
     /// The hold that stands because history was lost, and how many losses were accepted.
     ///
     /// # Errors

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use sqlx::PgConnection;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
+use super::leaves::misfit_within;
 use super::outside::{Outside, unseen};
 use super::past::{Past, known_keys, look};
 use super::publish::Standing;
@@ -25,6 +26,8 @@ pub(super) struct Checked {
     pub(super) published: Option<Standing>,
     /// The losses that had been accepted when the log was looked at.
     pub(super) losses: Losses,
+    /// How long the database took.
+    pub(super) took: Duration,
 }
 
 /// The newest checkpoint's size, whoever signed it.
@@ -62,10 +65,17 @@ pub(super) async fn check(
     let outside: Vec<Outside> = outside.into_iter().chain(witnessed.outside).collect();
     // First: what is found in the log afterwards was not given up by these.
     let losses = limited(read_losses(connection)).await?;
+    let began = Instant::now();
     let past = look(connection, &parts.keys, &outside).await?;
-    let checked = |past| Ok(Checked { past, published: standing, losses });
+    let checked = |past| Ok(Checked { past, published: standing, losses, took: began.elapsed() });
     let Past::Fits { tree, ahead, .. } = &past else { return checked(past) };
-    let misfit = shared.walked.borrow().clone().or(witnessed.finding);
+    let mut misfit = shared.walked.borrow().clone().or(witnessed.finding);
+    // What was found by whoever looked at more: nobody lifts a hold without a look at its place.
+    for Finding { first, last, .. } in told {
+        if misfit.is_none() {
+            misfit = misfit_within(connection, origin, tree.size(), (first, last)).await?;
+        }
+    }
     if let Some(finding) = misfit {
         return checked(Past::Misfit(finding));
     }

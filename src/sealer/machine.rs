@@ -25,8 +25,19 @@ const KEEP_EVENTS: u64 = 4096;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause after a failure.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// While the past does not fit, it is looked at again so often.
+/// While the past does not fit, it is looked at again so often at most.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// A look that takes long, up to what somebody outside has seen of millions of events, is followed by a pause so many times as
+/// long.
+const LOOK_SHARE: u32 = 4;
+/// The longest pause after a look.
+const LOOK_AGAIN_MAX: Duration = Duration::from_mins(5);
+
+/// How long to wait before the past, which did not fit, is looked at again, where the last look `took` so long.
+#[must_use]
+pub fn look_again(took: Duration) -> Duration {
+    took.saturating_mul(LOOK_SHARE).clamp(LOOK_AGAIN, LOOK_AGAIN_MAX)
+}
 
 /// What the shell tells the machine.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -236,7 +247,7 @@ impl Machine {
             // What is found stays told until the past fits again.
             (Phase::Reporting, _) => {
                 self.phase = Phase::Waiting { hold: None };
-                vec![Output::Wait { pause: LOOK_AGAIN }]
+                vec![Output::Wait { pause: look_again(Duration::ZERO) }]
             }
             (_, Input::Failed { reason }) => {
                 if !matches!(self.status.state, SealerState::Tampered(_)) {

@@ -104,7 +104,10 @@ async fn limited<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Resul
 }
 
 /// The tree of the newest checkpoint, if all of it that is looked at is as it was sealed.
-async fn own(
+///
+/// # Errors
+/// Whatever the driver says.
+pub(super) async fn own(
     connection: &mut PgConnection,
     keys: &AuditKeys,
     newest: &Stored,

@@ -8,11 +8,11 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::check::{Checked, check, newest_size};
-use super::machine::{Input, Machine, Output};
+use super::machine::{Input, Machine, Output, look_again};
 use super::outside::Outside;
 use super::past::Past;
 use super::publish::Compared;
-use super::report::Reporter;
+use super::report::{ReportError, Reporter};
 use super::session::{ANSWER_TIMEOUT, Fault, Session};
 use super::status::{Finding, SealerState, SealerStatus};
 use super::table::{self, Sealed, Stored};
@@ -22,7 +22,7 @@ use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
 use crate::leases::Held;
 use crate::log::follow::{BATCH_EVENTS, Follower};
-use crate::log::hold::Losses;
+use crate::log::hold::{Losses, read_past_hold};
 use crate::log::losses::confirm_and_hold;
 use crate::log::read::ReadError;
 use crate::tlog::checkpoint::Checkpoint;
@@ -54,6 +54,8 @@ pub(super) struct Shell<'a> {
     more: bool,
     /// The losses that had been accepted when the past was looked at.
     losses: Losses,
+    /// How long the database took for the last look at the past.
+    took: Duration,
 }
 
 impl<'a> Shell<'a> {
@@ -72,6 +74,7 @@ impl<'a> Shell<'a> {
             due_at: Instant::now(),
             more: true,
             losses: Losses::default(),
+            took: Duration::ZERO,
         }
     }
 
@@ -126,7 +129,8 @@ impl<'a> Shell<'a> {
             Output::Report(finding) => self.report(&finding).await,
             Output::Watch => self.watch().await,
             Output::Wait { pause } => {
-                sleep(pause).await;
+                let tampered = matches!(self.shared.status.borrow().state, SealerState::Tampered(_));
+                sleep(if tampered { look_again(self.took) } else { pause }).await;
                 Input::Recheck
             }
         })
@@ -148,13 +152,15 @@ impl<'a> Shell<'a> {
             self.shared.compared.send_replace(None);
             return Ok(Input::Followed(newest));
         }
-        let Checked { past, published, losses } = check(&mut connection, self.parts, self.shared).await?;
+        let Checked { past, published, losses, took } = check(&mut connection, self.parts, self.shared).await?;
         self.session.begin((connection, timeline));
         let sealed = if let Past::Fits { sealed, .. } = &past { Some(sealed.position()) } else { None };
         self.shared.compared.send_replace(sealed.map(|sealed| Compared { published, sealed }));
+        self.took = took;
         Ok(match past {
             Past::Misfit(finding) => Input::Misfit(finding),
             Past::Fits { sealed, tree, ahead } => {
+                self.shared.sealed.send_replace(sealed.position());
                 let floor = ahead.iter().map(|one| one.size).max().unwrap_or(tree.size());
                 (self.tree, self.ahead, self.losses) = (tree, ahead, losses);
                 self.due_at = Instant::now() + SEAL_EVERY;
@@ -166,6 +172,7 @@ impl<'a> Shell<'a> {
     async fn settle(&mut self) -> Input {
         match self.reporter.settle(None).await {
             Ok(()) => Input::Settled,
+            Err(ReportError::Followed) => Input::Recheck,
             Err(error) => Input::Failed { reason: error.to_string() },
         }
     }
@@ -275,16 +282,22 @@ impl<'a> Shell<'a> {
 
     async fn look(&mut self, sealed: Position) -> Input {
         let origin = self.parts.keys.origin();
-        let looking = async move |connection: &mut PgConnection| table::newest(connection, origin).await;
-        let newest = match self.session.on(looking).await {
-            Ok(newest) => newest,
+        let looking = async move |connection: &mut PgConnection| {
+            Ok::<_, sqlx::Error>((
+                table::newest(connection, origin).await?,
+                read_past_hold(connection).await?,
+            ))
+        };
+        let (newest, held) = match self.session.on(looking).await {
+            Ok(found) => found,
             Err(fault) => return self.failed(&fault),
         };
         let is_the_tree = |newest: &Stored| {
             newest.size == sealed && (self.tree.size() != sealed.get() || self.tree.root() == newest.root)
         };
         let stands = newest.as_ref().map_or(sealed == Position::ZERO, is_the_tree);
-        if stands { Input::Standing } else { Input::Overtaken }
+        // A hold that was set since the past was looked at: whoever did has found something, or slept before.
+        if stands && held.is_none() { Input::Standing } else { Input::Overtaken }
     }
 
     async fn hold(&mut self, cursor: Cursor) -> Input {

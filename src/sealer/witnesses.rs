@@ -1,5 +1,4 @@
-//! Asks witnesses to sign each checkpoint too, beside the sealing: a slow one holds up nothing. What they say of the past is
-//! reason to look at it again, and is looked at whenever the past is.
+//! What witnesses say of a checkpoint, and so of the past: they are asked whenever that is looked at.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -9,7 +8,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use reqwest::StatusCode;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::outside::Outside;
 use super::reader::{AuditFailure, prove};
@@ -26,8 +25,6 @@ use crate::witness::client::{AskError, Cosignature, WitnessClient};
 
 /// How long witnesses are waited for where the past is looked at: longer than a client takes, which may ask twice.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(11);
-/// The pause after a witness did not sign.
-const RETRY: Duration = Duration::from_secs(5);
 
 /// What witnesses say of the past.
 #[derive(Default)]
@@ -40,7 +37,7 @@ pub(super) struct Witnessed {
 
 /// What one of them said.
 #[derive(Debug, Clone, PartialEq)]
-enum Said {
+pub(super) enum Said {
     /// It signed.
     Signed,
     /// It has signed a tree of so many events already.
@@ -58,7 +55,7 @@ pub(super) struct Heard(Mutex<BTreeMap<usize, Said>>);
 
 impl Heard {
     /// What is to be made of an answer.
-    fn take(&self, place: usize, said: Said) -> Said {
+    pub(super) fn take(&self, place: usize, said: Said) -> Said {
         // Each change is one call: a panic leaves it right.
         let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match said {
@@ -75,63 +72,6 @@ impl Heard {
     }
 }
 
-/// Asks each of them, after each checkpoint that this process signs.
-pub(super) async fn ask_on(parts: &Parts, shared: &Shared) -> Infallible {
-    let mut asked = Vec::with_capacity(parts.witnesses.len());
-    for place in 0..parts.witnesses.len() {
-        asked.push(keep_asking(parts, shared, place));
-    }
-    join_all(asked).await;
-    std::future::pending().await
-}
-
-async fn keep_asking(parts: &Parts, shared: &Shared, place: usize) -> Infallible {
-    let witness = &parts.witnesses[place];
-    let (mut sealed, mut signed) = (shared.sealed.subscribe(), Position::ZERO);
-    let mut away = false;
-    loop {
-        let wanted = *sealed.borrow_and_update();
-        if wanted > signed && parts.lease.is_held() {
-            let told = match newest(parts).await {
-                Ok(Some(newest)) => match shared.heard.take(place, ask(parts, witness, &newest, signed).await) {
-                    Said::Signed => {
-                        signed = newest.size;
-                        None
-                    }
-                    Said::Ahead(_) => {
-                        shared.doubt();
-                        Some("it has signed a larger tree".to_owned())
-                    }
-                    Said::Misfit(what) => {
-                        shared.doubt();
-                        Some(what)
-                    }
-                    Said::Nothing(why) => Some(why),
-                },
-                Ok(None) => None,
-                Err(error) => Some(error.to_string()),
-            };
-            if let Some(why) = told {
-                if !away {
-                    tracing::warn!(witness = %witness.key().name(), why, "a witness does not sign; it is asked again");
-                }
-                away = true;
-                sleep(RETRY).await;
-                continue;
-            }
-            away = false;
-        }
-        if *sealed.borrow() <= signed || !parts.lease.is_held() {
-            // The sender is not gone as long as this runs.
-            let _ = sealed.changed().await;
-        }
-    }
-}
-
-async fn newest(parts: &Parts) -> Result<Option<Stored>, sqlx::Error> {
-    table::newest(&mut *parts.log.pool().acquire().await?, parts.keys.origin()).await
-}
-
 /// What all of them say of the newest checkpoint or, where nothing is on record, of a tree of no events: whoever has signed
 /// more says so. Of one that does not answer in time, what it said last counts, or else what was last `told` of it.
 pub(super) async fn ask_all(
@@ -141,11 +81,11 @@ pub(super) async fn ask_all(
     told: &[Finding],
 ) -> Witnessed {
     let mut asked = Vec::with_capacity(parts.witnesses.len());
-    for witness in &parts.witnesses {
-        asked.push(timeout(LOOK_TIMEOUT, async {
+    for place in 0..parts.witnesses.len() {
+        asked.push(timeout(LOOK_TIMEOUT, async move {
             match newest {
-                Some(newest) => ask(parts, witness, newest, newest.size).await,
-                None => ask_of_nothing(parts, witness).await,
+                Some(newest) => ask(parts, place, newest, newest.size).await,
+                None => ask_of_nothing(parts, &parts.witnesses[place]).await,
             }
         }));
     }
@@ -188,7 +128,9 @@ fn remembered(whose: &str, finding: &Finding) -> Option<Said> {
     Some(if is_ahead { Said::Ahead(finding.last.get()) } else { Said::Misfit(what.to_owned()) })
 }
 
-async fn ask(parts: &Parts, witness: &WitnessClient, newest: &Stored, old: Position) -> Said {
+/// Asks the witness at a place of the list to sign a checkpoint, and keeps its signature. `old` is the size that it is thought
+/// to have signed last.
+pub(super) async fn ask(parts: &Parts, place: usize, newest: &Stored, old: Position) -> Said {
     let checkpoint = match Checkpoint::parse(newest.note.as_bytes()) {
         Ok(checkpoint) => checkpoint,
         Err(error) => return Said::Nothing(error.to_string()),
@@ -196,7 +138,7 @@ async fn ask(parts: &Parts, witness: &WitnessClient, newest: &Stored, old: Posit
     let size = checkpoint.size;
     let (pool, origin) = (parts.log.pool().clone(), parts.keys.origin().clone());
     let proof = move |old: u64| goes_on(pool.clone(), origin.clone(), old, size);
-    match witness.add_checkpoint(&checkpoint, old.get(), proof).await {
+    match parts.witnesses[place].add_checkpoint(&checkpoint, old.get(), proof).await {
         Ok(cosignature) => match keep(parts, newest.size, &cosignature).await {
             Ok(()) => Said::Signed,
             Err(error) => Said::Nothing(format!("its signature can't be kept: {error}")),

@@ -6,6 +6,9 @@ use super::stage::{Stage, degraded, is_well, new_key, sealer, write};
 use crate::support::eventually;
 use crate::support::service::{Service, some_task};
 
+/// Before the last 1,000 of 3,500, and not where the walk begins.
+const LONG_AGO: u64 = 2_300;
+
 /// Every write is refused, by the one 503 that says so.
 pub(super) async fn writes_stop(service: &Service) {
     eventually("writes are on hold", async || {
@@ -83,24 +86,24 @@ async fn a_changed_record_at_the_trees_edge_is_found_at_the_start() {
 async fn a_record_that_was_changed_long_ago_is_found_in_the_background() {
     let stage = Stage::new().await;
     let service = stage.serve().await;
-    write(&service, 1_600).await;
+    write(&service, 3_500).await;
     stage.all_sealed().await;
     drop(service);
-    stage.change(5).await;
+    stage.change(LONG_AGO).await;
     let service = stage.serve().await;
     writes_stop(&service).await;
     let found = finding(&stage).await;
-    assert_eq!((found["first_position"].as_u64(), found["last_position"].as_u64()), (Some(5), Some(5)));
+    assert_eq!((found["first_position"].as_u64(), found["last_position"].as_u64()), (Some(LONG_AGO), Some(LONG_AGO)));
     assert_eq!(found["what"], "the record is another one");
-    degraded(&service, "at position 5: the record is another one").await;
+    degraded(&service, &format!("at position {LONG_AGO}: the record is another one")).await;
     assert_eq!(sealer(&service).await["leads"], true);
     // Nobody lifts the hold before that place was looked at again.
     drop(service);
     let service = stage.serve().await;
-    degraded(&service, "\"sealer: the past is not the one that was sealed, at position 5").await;
+    degraded(&service, &format!("\"sealer: the past is not the one that was sealed, at position {LONG_AGO}")).await;
     assert!(!service.log_text().contains("hold is lifted"), "{}", service.log_text());
     finding(&stage).await;
-    stage.change(5).await;
+    stage.change(LONG_AGO).await;
     writes_go_on(&service).await;
     is_well(&service).await;
     stage.all_sealed().await;
