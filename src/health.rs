@@ -120,8 +120,10 @@ impl Watched {
         let elsewhere = self.elsewhere.as_ref().and_then(|told| told.borrow().clone());
         let elsewhere = elsewhere.map(|why| format!("standby: {why}; reads go to the primary"));
         let publishing = self.sealer.as_ref().and_then(|sealer| sealer.publishing.borrow().clone());
-        let unsigned = self.sealer.as_ref().map(|sealer| sealer.unsigned.borrow().clone()).unwrap_or_default();
-        let unsigned = unsigned.into_iter().map(|(name, why)| format!("the witness {name} does not sign: {why}"));
+        let unsigned =
+            self.sealer.as_ref().map(|sealer| sealer.unsigned.borrow().clone()).unwrap_or_default();
+        let unsigned =
+            unsigned.into_iter().map(|(name, why)| format!("the witness {name} does not sign: {why}"));
         let degraded = degraded.chain(publishing).chain(unsigned).chain(elsewhere);
         let degraded = degraded.chain(self.keys.as_ref().and_then(jwks::Watch::trouble)).collect();
         Readiness { process: Some(self.process), obstacle, head, held: is_held, followers, degraded }

@@ -53,7 +53,8 @@ pub(super) async fn check(
         Ok(published) => (published, None),
         Err(fault) => (Published::default(), Some(fault)),
     };
-    let told: Vec<Finding> = [limited(held(connection)).await?, published.finding].into_iter().flatten().collect();
+    let told: Vec<Finding> =
+        [limited(held(connection)).await?, published.finding].into_iter().flatten().collect();
     let newest = limited(table::newest(connection, origin)).await?;
     let witnessed = witnesses::ask_all(parts, shared, newest.as_ref(), &told).await;
     let standing = published.newest;

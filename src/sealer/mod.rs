@@ -5,8 +5,8 @@
 //! that whoever subscribes holds a copy that the database can't take back, [`cosigning`] asks others to sign, and [`walk`] looks
 //! at the older past in the background. What is on record is in [`table`] and [`tiles`].
 
-pub mod bundle;
 mod backwards;
+pub mod bundle;
 mod check;
 pub mod cosigning;
 mod leaves;

@@ -18,7 +18,8 @@ pub(super) struct Outside {
 impl Outside {
     /// What there is to say where the ledger ends at `head`, before that.
     pub(super) fn fewer(&self, head: Position) -> Finding {
-        let what = format!("{} has a checkpoint of {} events, and the ledger has fewer", self.whose, self.size);
+        let what =
+            format!("{} has a checkpoint of {} events, and the ledger has fewer", self.whose, self.size);
         Finding { first: head.next(), last: Position::new(self.size), what }
     }
 
@@ -55,7 +56,9 @@ mod tests {
 
     #[test]
     fn a_size_alone_counts_where_a_root_of_no_smaller_tree_is_there() {
-        let found = |ahead: &[Outside], sealed| unseen(ahead, sealed).map(|found| (found.first.get(), found.last.get()));
+        let found = |ahead: &[Outside], sealed| {
+            unseen(ahead, sealed).map(|found| (found.first.get(), found.last.get()))
+        };
         let root = Some(EMPTY);
         assert_eq!(found(&[], 0), None);
         assert_eq!(found(&[of(9, root)], 3), None);

@@ -119,7 +119,10 @@ pub(super) async fn own(
     // A key that is merely on record may have been put there by whoever made this checkpoint.
     let signed = Checkpoint::open(newest.note.as_bytes(), &keys.public());
     if !signed.is_ok_and(|signed| signed.size == size && signed.root == newest.root) {
-        return at(newest.size, "the newest checkpoint on record is signed by none of the keys that are given");
+        return at(
+            newest.size,
+            "the newest checkpoint on record is signed by none of the keys that are given",
+        );
     }
     if event_id_at(connection, newest.size).await? != newest.last.id() {
         return at(newest.size, "the log does not hold the event that was sealed last");

@@ -84,7 +84,8 @@ impl<'a> Publisher<'a> {
         loop {
             sealed.mark_unchanged();
             // What stands in the stream is held against the past before anything is put behind it.
-            let works = lease.is_held() && link.borrow_and_update().up && compared.borrow_and_update().is_some();
+            let works =
+                lease.is_held() && link.borrow_and_update().up && compared.borrow_and_update().is_some();
             let trouble = if works { self.catch_up().await.err() } else { None };
             let failed = trouble.is_some();
             self.tell(trouble);

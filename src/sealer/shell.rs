@@ -152,7 +152,8 @@ impl<'a> Shell<'a> {
             self.shared.compared.send_replace(None);
             return Ok(Input::Followed(newest));
         }
-        let Checked { past, published, losses, took } = check(&mut connection, self.parts, self.shared).await?;
+        let Checked { past, published, losses, took } =
+            check(&mut connection, self.parts, self.shared).await?;
         self.session.begin((connection, timeline));
         let sealed = if let Past::Fits { sealed, .. } = &past { Some(sealed.position()) } else { None };
         self.shared.compared.send_replace(sealed.map(|sealed| Compared { published, sealed }));

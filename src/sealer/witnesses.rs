@@ -17,10 +17,10 @@ use super::table::{self, Stored};
 use super::{Parts, Shared};
 use crate::domain::position::Position;
 use crate::log::pool::Pool;
-use crate::tlog::{EMPTY, Hash};
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::key::KeyName;
 use crate::tlog::tile::Ask;
+use crate::tlog::{EMPTY, Hash};
 use crate::witness::client::{AskError, Cosignature, WitnessClient};
 
 /// How long witnesses are waited for where the past is looked at: longer than a client takes, which may ask twice.

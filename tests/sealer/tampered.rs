@@ -93,14 +93,18 @@ async fn a_record_that_was_changed_long_ago_is_found_in_the_background() {
     let service = stage.serve().await;
     writes_stop(&service).await;
     let found = finding(&stage).await;
-    assert_eq!((found["first_position"].as_u64(), found["last_position"].as_u64()), (Some(LONG_AGO), Some(LONG_AGO)));
+    assert_eq!(
+        (found["first_position"].as_u64(), found["last_position"].as_u64()),
+        (Some(LONG_AGO), Some(LONG_AGO))
+    );
     assert_eq!(found["what"], "the record is another one");
     degraded(&service, &format!("at position {LONG_AGO}: the record is another one")).await;
     assert_eq!(sealer(&service).await["leads"], true);
     // Nobody lifts the hold before that place was looked at again.
     drop(service);
     let service = stage.serve().await;
-    degraded(&service, &format!("\"sealer: the past is not the one that was sealed, at position {LONG_AGO}")).await;
+    degraded(&service, &format!("\"sealer: the past is not the one that was sealed, at position {LONG_AGO}"))
+        .await;
     assert!(!service.log_text().contains("hold is lifted"), "{}", service.log_text());
     finding(&stage).await;
     stage.change(LONG_AGO).await;

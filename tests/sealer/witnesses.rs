@@ -81,7 +81,9 @@ async fn nothing_is_signed_where_a_witness_alone_has_seen_more() {
     stage.platform.nats.wipe_store().await;
     let address = witness.address();
     let service = stage.serve_with(&["--witness-urls", &address]).await;
-    let told = format!("\"sealer: the past is not the one that was sealed, between positions 1 and {size}: the witness witness.example.org of {ORIGIN} has a checkpoint of {size} events");
+    let told = format!(
+        "\"sealer: the past is not the one that was sealed, between positions 1 and {size}: the witness witness.example.org of {ORIGIN} has a checkpoint of {size} events"
+    );
     writes_stop(&service).await;
     degraded(&service, &told).await;
     let is_told_alone = async |service: &Service| {

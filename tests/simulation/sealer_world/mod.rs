@@ -1,4 +1,4 @@
-//! Two sealers, the database that they share, and the stream outside of it: every order of what can happen. Leases are left
+//! Two sealers, the database that they share, and outside of it the stream and a witness: every order of what can happen. Leases are left
 //! out: either sealer may work at any time.
 
 mod faults;
@@ -57,6 +57,8 @@ struct Late {
 pub(super) enum Step {
     Append,
     Publish,
+    /// The newest checkpoint gets a witness's signature.
+    Witness,
     /// What a sealer asked for, with a choice of what comes of it.
     Perform {
         sealer: usize,
@@ -79,6 +81,8 @@ pub(super) struct Walk {
     /// What the last one lost.
     lost: Vec<Event>,
     stream: Vec<Vec<u8>>,
+    /// What the witness has signed last; it tells its size alone.
+    witnessed: Vec<u8>,
     sealers: Vec<Sealer>,
     late: Option<Late>,
     appends: u8,
@@ -88,6 +92,8 @@ pub(super) struct Walk {
     /// Somebody with all rights has changed something.
     touched: bool,
     rewritten: bool,
+    /// There is one where it makes a difference.
+    has_witness: bool,
     tally: Tally<Fault>,
 }
 
@@ -161,6 +167,7 @@ impl Walk {
             earlier: if faults.contains(&Fault::Failover) { vec![Database::default()] } else { Vec::new() },
             lost: Vec::new(),
             stream: Vec::new(),
+            witnessed: Vec::new(),
             sealers: (0..sealers).map(|_| Sealer::new()).collect(),
             late: None,
             appends,
@@ -169,6 +176,7 @@ impl Walk {
             flaw: None,
             touched: false,
             rewritten: false,
+            has_witness: faults.contains(&Fault::Wipe),
             tally: tally.clone(),
         }
     }
@@ -181,10 +189,12 @@ impl Walk {
         self.flaw == Some(flaw)
     }
 
-    /// Nothing goes wrong any more, nobody writes, and all are begun anew: all that there is is sealed, or somebody says why
-    /// not.
-    pub(super) fn settle(mut self) -> Result<(), String> {
-        self.sealers.iter_mut().for_each(|sealer| *sealer = Sealer::new());
+    /// Nothing goes wrong any more, and nobody writes; all go on, or are `begun` anew: all that there is is sealed, and no hold
+    /// of theirs stands, or somebody says why not.
+    pub(super) fn settle(mut self, begun: bool) -> Result<(), String> {
+        if begun {
+            self.sealers.iter_mut().for_each(|sealer| *sealer = Sealer::new());
+        }
         for _ in 0..12 {
             for sealer in 0..self.sealers.len() {
                 for _ in 0..8 {
@@ -197,7 +207,7 @@ impl Walk {
         }
         let newest = self.newest();
         let fits = self.past() == Past::Fits;
-        let sealed = newest == bytes(&self.database.log).len() && fits;
+        let sealed = newest == self.database.log.len() && fits && !self.database.holds[1];
         let told = self.database.holds[1] && !fits;
         if sealed || told { Ok(()) } else { Err(format!("neither sealed nor told: {self:?}")) }
     }
@@ -235,7 +245,33 @@ impl Walk {
             }
         }
         let outside = self.stream.last().filter(|_| !self.is(Flaw::NoOutside));
-        if outside.is_some_and(|outside| !log.starts_with(outside)) { Past::Misfit } else { Past::Fits }
+        if outside.is_some_and(|outside| !log.starts_with(outside)) {
+            return Past::Misfit;
+        }
+        if self.refuses_the_newest() || self.has_seen_more() { Past::Misfit } else { Past::Fits }
+    }
+
+    /// The witness does not sign the newest checkpoint, as it does not go on from what it has signed.
+    fn refuses_the_newest(&self) -> bool {
+        let newest = self.database.checkpoints.last();
+        newest.is_some_and(|newest| !agree(&newest.leaves, &self.witnessed))
+            && self.newest() >= self.witnessed.len()
+    }
+
+    /// The witness has signed more than anybody can show.
+    fn has_seen_more(&self) -> bool {
+        // It used to be asked about the newest checkpoint alone.
+        if self.is(Flaw::NoWitness) && self.database.checkpoints.is_empty() {
+            return false;
+        }
+        let shown = self.stream.last().map_or(0, Vec::len).max(self.newest());
+        self.witnessed.len() > shown
+    }
+
+    /// What a witness would sign.
+    fn cosignable(&self) -> Option<&Vec<u8>> {
+        let newest = &self.database.checkpoints.last()?.leaves;
+        (newest.len() > self.witnessed.len() && newest.starts_with(&self.witnessed)).then_some(newest)
     }
 
     fn remember(&mut self) {
@@ -261,6 +297,9 @@ impl World for Walk {
         }
         if !self.publishable().is_empty() {
             steps.push(Step::Publish);
+        }
+        if self.has_witness && self.cosignable().is_some() {
+            steps.push(Step::Witness);
         }
         if self.late.is_some() {
             steps.push(Step::LateSeal);
@@ -290,6 +329,12 @@ impl World for Walk {
             }
             Step::Publish => {
                 self.stream.extend(self.publishable().into_iter().next());
+                Ok(())
+            }
+            Step::Witness => {
+                if let Some(newest) = self.cosignable() {
+                    self.witnessed = newest.clone();
+                }
                 Ok(())
             }
             Step::Perform { sealer, few, due } => self.perform(*sealer, *few, *due),
