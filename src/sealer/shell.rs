@@ -1,11 +1,13 @@
 //! The sealer's shell: performs what the machine asks for, and tells it what happened. Nothing is decided here.
 
+mod growing;
+
 use std::convert::Infallible;
 use std::time::Duration;
 
 use sqlx::PgConnection;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::check::{Checked, check, newest_size};
 use super::machine::{Input, Machine, Output, look_again};
@@ -21,12 +23,10 @@ use super::{Parts, Shared};
 use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
 use crate::leases::Held;
-use crate::log::follow::{BATCH_EVENTS, Follower};
+use crate::log::follow::Follower;
 use crate::log::hold::{Losses, read_past_hold};
 use crate::log::losses::confirm_and_hold;
-use crate::log::read::ReadError;
 use crate::tlog::checkpoint::Checkpoint;
-use crate::tlog::leaf;
 use crate::tlog::tree::{FullTile, Tree};
 
 /// A checkpoint is signed so often at most.
@@ -176,55 +176,6 @@ impl<'a> Shell<'a> {
             Err(ReportError::Followed) => Input::Recheck,
             Err(error) => Input::Failed { reason: error.to_string() },
         }
-    }
-
-    async fn read(&mut self, after: Cursor, sealed: Position) -> Input {
-        let unsealed = after.position() > sealed;
-        if unsealed && !self.more {
-            // What comes until then goes into the same checkpoint.
-            tokio::select! {
-                () = sleep_until(self.due_at) => {}
-                Ok(()) = self.doubts.changed() => return Input::Recheck,
-            }
-        }
-        if !self.lease.is_held() {
-            return Input::Recheck;
-        }
-        if self.follower.cursor() != after {
-            self.follower = self.parts.log.follow(after);
-        }
-        let idle = if unsealed { Duration::ZERO } else { IDLE_AFTER };
-        let batch = tokio::select! {
-            batch = self.follower.next_within(idle) => batch,
-            Ok(()) = self.doubts.changed() => return Input::Recheck,
-        };
-        let batch = match batch {
-            Ok(batch) => batch.unwrap_or_default(),
-            Err(ReadError::OtherPast { position, id }) => {
-                return Input::OtherPast(Cursor::At { position, id });
-            }
-            Err(error) => return self.failed(&error),
-        };
-        self.more = batch.len() == BATCH_EVENTS as usize;
-        for entry in &batch {
-            self.unkept.extend(self.tree.push(leaf(&entry.recorded.body)));
-            if let Some(finding) = self.passes() {
-                return Input::Misfit(finding);
-            }
-        }
-        let due = Instant::now() >= self.due_at;
-        match batch.last() {
-            Some(last) => Input::Read { to: Cursor::at(&last.recorded.event), due },
-            None => Input::Idle { due },
-        }
-    }
-
-    /// What is outside of the tree that this one has just become, if that is another one: records may have been changed since
-    /// the past was looked at.
-    fn passes(&self) -> Option<Finding> {
-        let here = self.ahead.iter().filter(|one| one.size == self.tree.size());
-        let mut wrong = here.filter(|one| one.root.is_some_and(|root| root != self.tree.root()));
-        wrong.next().map(Outside::others)
     }
 
     fn failed(&mut self, error: &dyn std::error::Error) -> Input {

@@ -36,6 +36,7 @@ async fn events_are_sealed_on(flavor: NatsFlavor) {
     stage.renewals(4).await;
     assert_eq!(stage.sealed().await, sealed);
     assert_eq!(stage.published().await.len(), published);
+    assert!(!service.log_text().contains("nothing is sealed"), "{}", service.log_text());
     is_well(&service).await;
 }
 

@@ -62,7 +62,7 @@ fn run(mut walk: Walk, seed: u64) -> Result<(), String> {
         let steps = walk.steps();
         walk.take(&steps[rng.usize(..steps.len())])?;
     }
-    walk.settle(seed % 2 == 0)
+    walk.settle(seed.is_multiple_of(2))
 }
 
 #[test]

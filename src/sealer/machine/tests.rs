@@ -1,5 +1,6 @@
 use uuid::Uuid;
 
+use super::pauses::{FIRST_PAUSE, LONGEST_PAUSE, LOOK_AGAIN};
 use super::*;
 
 fn at(position: u64) -> Cursor {
