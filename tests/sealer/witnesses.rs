@@ -8,6 +8,7 @@ use vtid_ledger::tlog::key::{KeyKind, SecretKey};
 
 use super::stage::{ORIGIN, Stage, degraded, is_well, write};
 use super::tampered::{writes_go_on, writes_stop};
+use crate::support::scrape::SCRAPED;
 use crate::support::service::{Service, some_task};
 use crate::support::{eventually, program};
 
@@ -137,12 +138,15 @@ async fn a_witness_that_comes_back_signs_the_newest_checkpoint_of_an_idle_ledger
     write(&service, 20).await;
     stage.all_sealed().await;
     drop(service);
-    let service = stage.serve_with(&["--witness-urls", &witness.address()]).await;
+    let service = stage.serve_with(&[&SCRAPED[..], &["--witness-urls", &witness.address()]].concat()).await;
     degraded(&service, "the witness witness.example.org does not sign: ").await;
     service.get("/readyz").await.expect(200);
+    let trouble = "witness_trouble{witness=\"witness.example.org\"}";
+    assert_eq!(service.scrape().await.value(trouble), 1);
     witness.start_again(&stage);
     is_cosigned(&stage).await;
     is_well(&service).await;
+    assert_eq!(service.scrape().await.value(trouble), 0);
 }
 
 /// Whoever is in between can say anything in its name but sign.

@@ -48,7 +48,7 @@ fn what_is_none_is_told() {
         assert_eq!(second, MalformedWitness::Form(2));
         assert!(!second.to_string().contains(&text), "it may hold a password: {second}");
     };
-    form("https://witness.example.org".to_owned());
+    form("https://w.example".to_owned());
     form(key.to_string());
     form(format!("https://witness.example.org {key}"));
     form(format!("https://witness.example.org={key}x"));
