@@ -15,6 +15,7 @@ use crate::log::probe::{Probe, probe};
 use crate::oasis::relay::RelayStatus;
 use crate::projections::memory::Unreadable;
 use crate::projections::status::{ProjectorState, ProjectorStatus};
+use crate::sealer::cosigning::Unsigned;
 use crate::sealer::status::SealerStatus;
 use crate::writer::shell::WriterStatus;
 
@@ -55,6 +56,8 @@ pub struct WatchedSealer {
     pub status: watch::Receiver<SealerStatus>,
     /// Why its checkpoints are not published.
     pub publishing: watch::Receiver<Option<String>>,
+    /// Which witnesses do not sign.
+    pub unsigned: watch::Receiver<Unsigned>,
     /// Its lease.
     pub lease: Held,
 }
@@ -117,7 +120,11 @@ impl Watched {
         let elsewhere = self.elsewhere.as_ref().and_then(|told| told.borrow().clone());
         let elsewhere = elsewhere.map(|why| format!("standby: {why}; reads go to the primary"));
         let publishing = self.sealer.as_ref().and_then(|sealer| sealer.publishing.borrow().clone());
-        let degraded = degraded.chain(publishing).chain(elsewhere);
+        let unsigned =
+            self.sealer.as_ref().map(|sealer| sealer.unsigned.borrow().clone()).unwrap_or_default();
+        let unsigned =
+            unsigned.into_iter().map(|(name, why)| format!("the witness {name} does not sign: {why}"));
+        let degraded = degraded.chain(publishing).chain(unsigned).chain(elsewhere);
         let degraded = degraded.chain(self.keys.as_ref().and_then(jwks::Watch::trouble)).collect();
         Readiness { process: Some(self.process), obstacle, head, held: is_held, followers, degraded }
     }

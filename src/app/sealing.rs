@@ -11,6 +11,7 @@ use crate::log::EventLog;
 use crate::log::connect::pool;
 use crate::log::servers::Servers;
 use crate::oasis::connect::Nats;
+use crate::sealer::cosigning::Unsigned;
 use crate::sealer::reader::AuditReader;
 use crate::sealer::settings::AuditSettings;
 use crate::sealer::status::SealerStatus;
@@ -29,6 +30,7 @@ pub(super) struct Sealing {
     pub(super) shown: AuditReader,
     status: watch::Receiver<SealerStatus>,
     publishing: watch::Receiver<Option<String>>,
+    unsigned: watch::Receiver<Unsigned>,
     lease: Held,
     tasks: [JoinHandle<()>; 2],
 }
@@ -48,6 +50,11 @@ impl Sealing {
     ) -> Result<Option<Self>, reqwest::Error> {
         let Some(audit) = audit else { return Ok(None) };
         tracing::info!(origin = %audit.keys.origin(), "the log is sealed under this name");
+        for witness in audit.witnesses.iter().filter(|witness| witness.is_in_the_open()) {
+            let name = witness.key.name();
+            tracing::warn!(witness = %name, "a witness elsewhere is asked without TLS: whoever is on the way there can answer in \
+                its name that the past is another one, which stops all writes; use https");
+        }
         let (keep_sealing, lease) = leases.role(Role::Sealer);
         let auditors = pool(database.clone(), AUDIT_CONNECTIONS);
         let shown = AuditReader::new(auditors, audit.keys.origin().clone());
@@ -60,16 +67,16 @@ impl Sealing {
             clock: clock.clone(),
             metrics: metrics.sealer.clone(),
         };
-        let SealerHandle { status, publishing, doubts, task } =
+        let SealerHandle { status, publishing, unsigned, doubts, task } =
             spawn(log.clone(), nats.clone(), options, stop.clone());
         let keeping = keep_sealing.start(status.clone(), SealerStatus::is_able, stop.clone());
-        Ok(Some(Self { doubts, shown, status, publishing, lease, tasks: [keeping, task] }))
+        Ok(Some(Self { doubts, shown, status, publishing, unsigned, lease, tasks: [keeping, task] }))
     }
 
     /// For whoever looks how the process stands.
     pub(super) fn watched(&self) -> WatchedSealer {
         let (status, publishing) = (self.status.clone(), self.publishing.clone());
-        WatchedSealer { status, publishing, lease: self.lease.clone() }
+        WatchedSealer { status, publishing, unsigned: self.unsigned.clone(), lease: self.lease.clone() }
     }
 
     pub(super) fn tasks(self) -> [JoinHandle<()>; 2] {

@@ -100,6 +100,15 @@ impl Held {
             .is_none_or(|status| status.borrow().held_until.is_some_and(|until| Instant::now() < until))
     }
 
+    /// Whether it is held, and by what `PostgreSQL` tells at this moment too.
+    #[must_use]
+    pub fn is_still(&self, standing: Option<&Standing>) -> bool {
+        let (Some(_), Some(standing)) = (&self.0, standing) else { return self.0.is_none() };
+        let own = self.status().standing;
+        let same = own.is_some_and(|own| own.holder == standing.holder && own.term == standing.term);
+        same && standing.left_ms > 0 && self.is_held()
+    }
+
     /// Returns when it may have become held or free. Dropping the future loses nothing.
     pub async fn changed(&mut self) {
         let ended = match &mut self.0 {
@@ -181,5 +190,35 @@ impl Keeper {
         stop: CancellationToken,
     ) -> JoinHandle<()> {
         tokio::spawn(shell::run(self.shell, worker, is_able, stop))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_lease_is_still_held_where_both_say_so() {
+        let standing = Standing { holder: ProcessId::random(), term: 3, number: 9, left_ms: 2_000 };
+        let until = |seconds: u64| Some(Instant::now() + Duration::from_secs(seconds));
+        let held = |held_until| {
+            let status = LeaseStatus { held_until, standing: Some(standing), trouble: None };
+            Held(Some(watch::channel(status).1))
+        };
+        assert!(held(until(60)).is_still(Some(&standing)));
+        assert!(held(until(60)).is_still(Some(&Standing { number: 10, ..standing })), "it was renewed");
+        assert!(!held(until(0)).is_still(Some(&standing)));
+        assert!(!held(None).is_still(Some(&standing)));
+        for other in [
+            Standing { holder: ProcessId::random(), term: 4, ..standing },
+            Standing { term: 5, ..standing },
+            Standing { left_ms: 0, ..standing },
+        ] {
+            assert!(!held(until(60)).is_still(Some(&other)), "{other:?}");
+        }
+        assert!(!held(until(60)).is_still(None));
+        assert!(Held::always().is_still(None) && Held::always().is_still(Some(&standing)));
     }
 }

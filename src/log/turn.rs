@@ -89,6 +89,11 @@ impl Turn {
         Ok(view)
     }
 
+    /// For a look at what others own, while nothing can be appended.
+    pub fn connection(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+
     /// The hold that stands because history was lost, and how many losses were accepted.
     ///
     /// # Errors

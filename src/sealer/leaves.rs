@@ -1,15 +1,23 @@
 //! Tiles beside what they were made of: those of the lowest level beside the records, each other beside the tiles below.
 
+use std::time::Duration;
+
 use sqlx::{PgConnection, Row};
 use tlog_tiles::{HASH_SIZE, Tile};
+use tokio::time::timeout;
 
 use super::status::Finding;
 use super::table::hash;
 use crate::domain::position::Position;
 use crate::tlog::key::KeyName;
 use crate::tlog::tile::TileKey;
-use crate::tlog::tree::{TILE_HEIGHT, TILE_WIDTH};
+use crate::tlog::tree::{TILE_HEIGHT, TILE_WIDTH, levels};
 use crate::tlog::{Hash, leaf};
+
+/// Tiles of a level that are compared at once: more than the 256 below any tile in which something was found.
+const LEVEL_TILES_MAX: u64 = 512;
+/// Longer than it takes to look at one.
+const TILE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Compares a full tile that must be on record with what it was made of.
 ///
@@ -56,6 +64,41 @@ pub(super) async fn misfit(
     let at = first.plus(index);
     let what = if missing { "there is no record" } else { "the record is another one" };
     found(at, at, what.to_owned())
+}
+
+/// Compares all full tiles of a tree of `size` that have to do with the events from `first` to `last`: of each level above the
+/// lowest ones that have too many of them.
+///
+/// # Errors
+/// Whatever the driver says.
+pub(super) async fn misfit_within(
+    connection: &mut PgConnection,
+    origin: &KeyName,
+    size: u64,
+    (first, last): (Position, Position),
+) -> Result<Option<Finding>, sqlx::Error> {
+    for key in tiles_within(size, first.get(), last.get()) {
+        let looked = timeout(TILE_TIMEOUT, misfit(connection, origin, key)).await;
+        if let Some(finding) = looked.unwrap_or(Err(sqlx::Error::PoolTimedOut))? {
+            return Ok(Some(finding));
+        }
+    }
+    Ok(None)
+}
+
+/// See [`misfit_within`].
+fn tiles_within(size: u64, first: u64, last: u64) -> Vec<TileKey> {
+    let mut keys = Vec::new();
+    for level in 0..u8::try_from(levels(size)).unwrap_or(u8::MAX) {
+        let shift = u32::from(TILE_HEIGHT) * (u32::from(level) + 1);
+        let of = |position: u64| position.saturating_sub(1).checked_shr(shift).unwrap_or(0);
+        let full = size.checked_shr(shift).unwrap_or(0);
+        let numbers = of(first)..full.min(of(last.max(first)).saturating_add(1));
+        if numbers.end.saturating_sub(numbers.start) <= LEVEL_TILES_MAX {
+            keys.extend(numbers.map(|number| TileKey { level, number }));
+        }
+    }
+    keys
 }
 
 /// The positions of the leaves below a tile.
@@ -129,5 +172,25 @@ mod tests {
         assert_eq!(of(0, 3), (769, 1024));
         assert_eq!(of(1, 0), (1, 65_536));
         assert_eq!(of(1, 2), (131_073, 196_608));
+    }
+
+    #[test]
+    fn what_was_found_is_looked_at_again() {
+        let within = |size, first, last| {
+            let keys = tiles_within(size, first, last);
+            keys.iter().map(|key| (key.level, key.number)).collect::<Vec<_>>()
+        };
+        assert_eq!(within(255, 1, 255), []);
+        assert_eq!(within(1_024, 5, 5), [(0, 0)]);
+        assert_eq!(within(1_024, 257, 257), [(0, 1)]);
+        assert_eq!(within(1_023, 256, 1_023), [(0, 0), (0, 1), (0, 2)]);
+        assert_eq!(within(70_000, 5, 5), [(0, 0), (1, 0)]);
+        // A missing tile of a level, and those that it was made of.
+        let (first, last) = positions(TileKey { level: 1, number: 1 });
+        let keys = within(200_000, first.get(), last.get());
+        assert_eq!((keys.len(), keys[0], keys[255], keys[256]), (257, (0, 256), (0, 511), (1, 1)));
+        // Of all events, those levels that are soon looked at.
+        assert_eq!(within(200_000, 1, u64::MAX), [(1, 0), (1, 1), (1, 2)]);
+        assert_eq!(within(0, 1, 9), []);
     }
 }

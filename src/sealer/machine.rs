@@ -10,6 +10,7 @@
 //! up on may still come later: the compare-and-set is what meets it.) When a checkpoint is due is the shell's to say, so that
 //! the machine needs no clock.
 
+mod pauses;
 #[cfg(test)]
 mod tests;
 
@@ -18,16 +19,11 @@ use std::time::Duration;
 use super::status::{Finding, SealerState, SealerStatus};
 use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
+use pauses::after_failures;
+pub use pauses::look_again;
 
 /// Full tiles are put in at least every so many events: 16 of them, 128 KiB.
 const KEEP_EVENTS: u64 = 4096;
-/// The pause after a first failure; it doubles with each further one.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest pause after a failure.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// While the past does not fit, it is looked at again so often.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
-
 /// What the shell tells the machine.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Input {
@@ -236,7 +232,7 @@ impl Machine {
             // What is found stays told until the past fits again.
             (Phase::Reporting, _) => {
                 self.phase = Phase::Waiting { hold: None };
-                vec![Output::Wait { pause: LOOK_AGAIN }]
+                vec![Output::Wait { pause: look_again(Duration::ZERO) }]
             }
             (_, Input::Failed { reason }) => {
                 if !matches!(self.status.state, SealerState::Tampered(_)) {
@@ -293,7 +289,7 @@ impl Machine {
 
     fn wait(&mut self, hold: Option<Cursor>) -> Vec<Output> {
         self.phase = Phase::Waiting { hold };
-        let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(16)).min(LONGEST_PAUSE);
+        let pause = after_failures(self.failures);
         self.failures = (self.failures + 1).min(16);
         vec![Output::Forget, Output::Wait { pause }]
     }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::status::Finding;
 use crate::domain::json::ObjectWriter;
+use crate::domain::position::Position;
 use crate::domain::record::LedgerId;
 use crate::domain::time::Timestamp;
 use crate::oasis::message::{CE_ID, CE_SOURCE, MESSAGE_ID};
@@ -46,6 +47,8 @@ struct BodyMetadata {
     origin: String,
     checkpoint: Option<String>,
     what: Option<String>,
+    first_position: Option<u64>,
+    last_position: Option<u64>,
 }
 
 impl AuditMessage {
@@ -84,12 +87,13 @@ pub fn checkpoint_in(body: &[u8]) -> Option<Checkpoint> {
     (checkpoint.origin == body.metadata.origin).then_some(checkpoint)
 }
 
-/// Whether a message says this finding of this log.
+/// The finding of this log that a message tells, whoever sent it.
 #[must_use]
-pub fn says(body: &[u8], origin: &KeyName, finding: &Finding) -> bool {
-    serde_json::from_slice(body).is_ok_and(|body: Body| {
-        body.metadata.origin == origin.as_str() && body.metadata.what.as_deref() == Some(&*finding.what)
-    })
+pub fn finding_in(body: &[u8], origin: &KeyName) -> Option<Finding> {
+    let Body { metadata } = serde_json::from_slice(body).ok()?;
+    let (first, last) = (Position::new(metadata.first_position?), Position::new(metadata.last_position?));
+    let what = metadata.what.filter(|_| metadata.origin == origin.as_str())?;
+    Some(Finding { first, last, what })
 }
 
 fn body(
@@ -134,7 +138,6 @@ fn id_of(text: &str) -> Uuid {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::position::Position;
     use crate::tlog::key::{KeyKind, SecretKey};
     use crate::tlog::tree::Tree;
 
@@ -184,9 +187,9 @@ mod tests {
         let message = AuditMessage::finding(LEDGER, &one, &finding, Timestamp::from_millis(0));
         assert_eq!(message.subject, FINDINGS);
         assert!(message.body.contains(r#""status":"fail""#), "{}", message.body);
-        assert!(says(message.body.as_bytes(), &one, &finding));
-        assert!(!says(message.body.as_bytes(), &two, &finding));
-        let other = Finding { what: "lost".to_owned(), ..finding };
-        assert!(!says(message.body.as_bytes(), &one, &other));
+        assert_eq!(finding_in(message.body.as_bytes(), &one), Some(finding));
+        assert_eq!(finding_in(message.body.as_bytes(), &two), None);
+        let halved = message.body.replace("last_position", "position");
+        assert_eq!(finding_in(halved.as_bytes(), &one), None);
     }
 }

@@ -2,14 +2,17 @@
 //! to seal over is the one that it sealed.
 //!
 //! [`machine`] decides, purely; [`shell`] runs it. Beside it, [`publish`] puts every checkpoint into a stream of its own, so
-//! that whoever subscribes holds a copy that the database can't take back, [`witnesses`] asks others to sign, and [`walk`] looks
+//! that whoever subscribes holds a copy that the database can't take back, [`cosigning`] asks others to sign, and [`walk`] looks
 //! at the older past in the background. What is on record is in [`table`] and [`tiles`].
 
+mod backwards;
 pub mod bundle;
 mod check;
+pub mod cosigning;
 mod leaves;
 pub mod machine;
 pub mod message;
+mod outside;
 mod past;
 mod publish;
 pub mod reader;
@@ -37,12 +40,14 @@ use crate::log::servers::Servers;
 use crate::oasis::connect::{Link, Nats};
 use crate::telemetry::metrics::sealer::SealerMetrics;
 use crate::witness::client::WitnessClient;
-use publish::Publisher;
+use cosigning::Unsigned;
+use publish::{Compared, Publisher};
 use settings::{AuditKeys, AuditSettings, OnTamper};
 use shell::Shell;
 use status::{Finding, SealerStatus};
 use stream::AuditStream;
 use walk::Walk;
+use witnesses::Heard;
 
 /// What a sealer needs.
 pub struct SealerOptions {
@@ -79,14 +84,18 @@ struct Shared {
     status: watch::Sender<SealerStatus>,
     /// Changes when there is reason to look at the past again.
     doubts: watch::Sender<u64>,
-    /// Up to where this process has sealed.
+    /// Up to where the log is sealed, as far as the process knows that seals.
     sealed: watch::Sender<Position>,
-    /// Whether the past was held against the stream, and fits.
-    compared: watch::Sender<bool>,
+    /// What the past was held against, where it fits.
+    compared: watch::Sender<Option<Compared>>,
     /// What the walk has found and is still so.
     walked: watch::Sender<Option<Finding>>,
     /// Why checkpoints are not published.
     publishing: watch::Sender<Option<String>>,
+    /// What witnesses said last of the past.
+    heard: Heard,
+    /// Which of them do not sign.
+    unsigned: watch::Sender<Unsigned>,
 }
 
 impl Shared {
@@ -101,6 +110,8 @@ pub struct SealerHandle {
     pub status: watch::Receiver<SealerStatus>,
     /// Why checkpoints are not published, where they are not.
     pub publishing: watch::Receiver<Option<String>>,
+    /// Which witnesses do not sign, and why.
+    pub unsigned: watch::Receiver<Unsigned>,
     /// To be changed by whoever has reason to believe that the database is not the one that it was.
     pub doubts: watch::Sender<u64>,
     /// Its task.
@@ -130,13 +141,15 @@ pub fn spawn(log: EventLog, nats: Nats, options: SealerOptions, stop: Cancellati
         compared: watch::Sender::default(),
         walked: watch::Sender::default(),
         publishing: watch::Sender::default(),
+        heard: Heard::default(),
+        unsigned: watch::Sender::default(),
     };
     let (status, doubts) = (shared.status.subscribe(), shared.doubts.clone());
-    let publishing = shared.publishing.subscribe();
+    let (publishing, unsigned) = (shared.publishing.subscribe(), shared.unsigned.subscribe());
     let task = tokio::spawn(async move {
         let sealing = Shell::new(&parts, &shared).run();
         let publishing = Publisher::new(&parts, &shared).run();
-        let asking = witnesses::ask_on(&parts, &shared);
+        let asking = cosigning::ask_on(&parts, &shared);
         let walking = Walk::new(&parts, &shared).run();
         tokio::select! {
             () = stop.cancelled() => {}
@@ -146,5 +159,5 @@ pub fn spawn(log: EventLog, nats: Nats, options: SealerOptions, stop: Cancellati
             never = asking => match never {},
         }
     });
-    SealerHandle { status, publishing, doubts, task }
+    SealerHandle { status, publishing, unsigned, doubts, task }
 }

@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 use tokio::time::timeout;
 
 use super::leaves::{leaves, misfit};
+use super::outside::Outside;
 use super::settings::AuditKeys;
 use super::status::Finding;
 use super::table::{self, Stored};
@@ -15,7 +16,6 @@ use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
 use crate::log::head::read_head;
 use crate::log::lookup::event_id_at;
-use crate::tlog::Hash;
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::key::PublicKey;
 use crate::tlog::tile::TileKey;
@@ -32,17 +32,6 @@ const EDGE_CHECKPOINTS: u32 = 256;
 /// Levels of tiles at most: a tree of 2⁶³ leaves has no more.
 const LEVELS_MAX: u8 = 8;
 
-/// What somebody outside the database has of this log.
-#[derive(Debug, Clone)]
-pub(super) struct Outside {
-    /// Who, for people.
-    pub(super) whose: String,
-    /// Of a tree of so many events.
-    pub(super) size: u64,
-    /// Its root, which one of this log's keys signed; none where that is not told.
-    pub(super) root: Option<Hash>,
-}
-
 /// What came of a look at the past.
 pub(super) enum Past {
     /// It is the one that was sealed.
@@ -51,14 +40,15 @@ pub(super) enum Past {
         sealed: Cursor,
         /// The tree up to there.
         tree: Tree,
-        /// What is outside of larger trees, which fit too: nothing smaller may be sealed.
+        /// What is outside of larger trees, which fit too as far as they can be looked at: nothing smaller may be sealed.
         ahead: Vec<Outside>,
     },
     /// It is not.
     Misfit(Finding),
 }
 
-/// The keys that may have signed this log's checkpoints: its present ones, and those on record.
+/// The keys that may have signed this log's older checkpoints: its present ones, and those on record. For the newest one only
+/// those count that are given.
 ///
 /// # Errors
 /// Whatever the driver says.
@@ -83,13 +73,12 @@ pub(super) async fn known_keys(
 pub(super) async fn look(
     connection: &mut PgConnection,
     keys: &AuditKeys,
-    known: &[PublicKey],
     outside: &[Outside],
 ) -> Result<Past, sqlx::Error> {
     let newest = limited(table::newest(connection, keys.origin())).await?;
     let own = async {
         match &newest {
-            Some(newest) => own(connection, keys, known, newest).await,
+            Some(newest) => own(connection, keys, newest).await,
             None => Ok(Ok(Tree::new())),
         }
     };
@@ -110,33 +99,30 @@ pub(super) async fn look(
     Ok(Past::Fits { sealed, tree, ahead })
 }
 
-impl Outside {
-    /// What there is to say where its events are not the ledger's any more.
-    pub(super) fn others(&self) -> Finding {
-        let Self { whose, size, .. } = self;
-        let what = format!("{whose} has a checkpoint of {size} events, and those events are others now");
-        Finding { first: Position::new(1), last: Position::new(*size), what }
-    }
-}
-
 async fn limited<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
     timeout(STEP_TIMEOUT, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
 /// The tree of the newest checkpoint, if all of it that is looked at is as it was sealed.
-async fn own(
+///
+/// # Errors
+/// Whatever the driver says.
+pub(super) async fn own(
     connection: &mut PgConnection,
     keys: &AuditKeys,
-    known: &[PublicKey],
     newest: &Stored,
 ) -> Result<Result<Tree, Finding>, sqlx::Error> {
     let size = newest.size.get();
     let at = |position: Position, what: &str| {
         Ok(Err(Finding { first: position, last: position, what: what.to_owned() }))
     };
-    let signed = Checkpoint::open(newest.note.as_bytes(), known);
+    // A key that is merely on record may have been put there by whoever made this checkpoint.
+    let signed = Checkpoint::open(newest.note.as_bytes(), &keys.public());
     if !signed.is_ok_and(|signed| signed.size == size && signed.root == newest.root) {
-        return at(newest.size, "the newest checkpoint on record is not one that this log's keys signed");
+        return at(
+            newest.size,
+            "the newest checkpoint on record is signed by none of the keys that are given",
+        );
     }
     if event_id_at(connection, newest.size).await? != newest.last.id() {
         return at(newest.size, "the log does not hold the event that was sealed last");
@@ -229,12 +215,10 @@ async fn beside(
     tree: &Tree,
     one: &Outside,
 ) -> Result<Option<Finding>, sqlx::Error> {
-    let (whose, size) = (&one.whose, Position::new(one.size));
     if one.size > tree.size() {
         let head = limited(read_head(connection)).await?.cursor.position();
-        if head < size {
-            let what = format!("{whose} has a checkpoint of {size} events, and the ledger has fewer");
-            return Ok(Some(Finding { first: head.next(), last: size, what }));
+        if head.get() < one.size {
+            return Ok(Some(one.fewer(head)));
         }
     }
     let Some(root) = one.root else { return Ok(None) };

@@ -11,6 +11,7 @@ use super::stream::{AuditStreamError, Opened};
 use super::table::{self, Stored};
 use super::{Parts, Shared};
 use crate::domain::position::Position;
+use crate::tlog::Hash;
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::key::PublicKey;
 
@@ -29,6 +30,30 @@ enum PublishFault {
     Database(#[from] sqlx::Error),
     #[error("the checkpoint of size {0} on record is not one that this log's keys signed")]
     Unreadable(Position),
+    #[error("the past was not held against the newest checkpoint in the stream")]
+    NotCompared,
+}
+
+/// A checkpoint in the stream.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Standing {
+    pub(super) size: u64,
+    pub(super) root: Hash,
+}
+
+impl Standing {
+    pub(super) fn of(checkpoint: &Checkpoint) -> Self {
+        Self { size: checkpoint.size, root: checkpoint.root }
+    }
+}
+
+/// What the past was held against, and fits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Compared {
+    /// The newest checkpoint in the stream.
+    pub(super) published: Option<Standing>,
+    /// The newest one on record.
+    pub(super) sealed: Position,
 }
 
 /// Where it stands in the stream.
@@ -38,8 +63,8 @@ struct Place {
     connections: u64,
     /// The size of the last checkpoint in it.
     published: Position,
-    /// Who may have signed what is on record.
-    keys: Vec<PublicKey>,
+    /// Who may have signed what was on record by the time that the past was looked at.
+    known: Vec<PublicKey>,
 }
 
 pub(super) struct Publisher<'a> {
@@ -59,7 +84,8 @@ impl<'a> Publisher<'a> {
         loop {
             sealed.mark_unchanged();
             // What stands in the stream is held against the past before anything is put behind it.
-            let works = lease.is_held() && link.borrow_and_update().up && *compared.borrow_and_update();
+            let works =
+                lease.is_held() && link.borrow_and_update().up && compared.borrow_and_update().is_some();
             let trouble = if works { self.catch_up().await.err() } else { None };
             let failed = trouble.is_some();
             self.tell(trouble);
@@ -76,7 +102,9 @@ impl<'a> Publisher<'a> {
     fn tell(&mut self, trouble: Option<PublishFault>) {
         if let Some(fault) = &trouble {
             self.place = None;
-            if !matches!(fault, PublishFault::Stream(AuditStreamError::Moved)) {
+            let is_usual =
+                matches!(fault, PublishFault::Stream(AuditStreamError::Moved) | PublishFault::NotCompared);
+            if !is_usual {
                 tracing::warn!(error = %fault, "checkpoints are not published; it is tried again");
             }
         }
@@ -104,33 +132,53 @@ impl<'a> Publisher<'a> {
                 return Ok(());
             }
             for stored in page {
+                let Some(compared) = *self.shared.compared.borrow() else { return Ok(()) };
                 if !self.parts.lease.is_held() {
                     return Ok(());
                 }
-                place.opened.publish(message(self.parts, &place.keys, &stored)?).await?;
+                let message = message(self.parts, compared, &place.known, &stored)?;
+                place.opened.publish(message).await?;
                 place.published = stored.size;
             }
         }
     }
 
-    /// Where the stream stands. What is there and not on record is reason to look at the past again.
+    /// Where the stream stands. The newest checkpoint in it must be one that the past was held against, or one on record since:
+    /// else the past has to be looked at again before anything is put behind it.
     async fn find(&self, connections: u64) -> Result<Place, PublishFault> {
         let (pool, keys) = (self.parts.log.pool(), &self.parts.keys);
         let known = known_keys(&mut *pool.acquire().await?, keys).await?;
         let opened = self.parts.stream.open().await?;
-        let Some(newest) = opened.newest(keys.origin(), &known).await? else {
-            return Ok(Place { opened, connections, published: Position::ZERO, keys: known });
-        };
-        let published = Position::new(newest.size);
-        let recorded = table::newest_up_to(&mut *pool.acquire().await?, keys.origin(), published).await?;
-        if recorded.is_none_or(|recorded| recorded.size != published || recorded.root != newest.root) {
+        let newest = opened.newest(keys, &known).await?.as_ref().map(Standing::of);
+        let published = newest.map_or(Position::ZERO, |newest| Position::new(newest.size));
+        let compared = self.shared.compared.borrow().is_some_and(|compared| compared.published == newest);
+        if !compared && !self.is_on_record(newest).await? {
+            self.shared.compared.send_replace(None);
             self.shared.doubt();
+            return Err(PublishFault::NotCompared);
         }
-        Ok(Place { opened, connections, published, keys: known })
+        Ok(Place { opened, connections, published, known })
+    }
+
+    /// Nothing is a beginning of every log: the stream has lost what it held, and gets it back.
+    async fn is_on_record(&self, newest: Option<Standing>) -> Result<bool, sqlx::Error> {
+        let Some(Standing { size, root }) = newest else { return Ok(true) };
+        let (pool, size) = (self.parts.log.pool(), Position::new(size));
+        let recorded =
+            table::newest_up_to(&mut *pool.acquire().await?, self.parts.keys.origin(), size).await?;
+        Ok(recorded.is_some_and(|recorded| recorded.size == size && recorded.root == root))
     }
 }
 
-fn message(parts: &Parts, keys: &[PublicKey], stored: &Stored) -> Result<AuditMessage, PublishFault> {
+/// A key that is merely on record counts for what came before the newest checkpoint that the past was looked at with.
+fn message(
+    parts: &Parts,
+    compared: Compared,
+    known: &[PublicKey],
+    stored: &Stored,
+) -> Result<AuditMessage, PublishFault> {
+    let given = parts.keys.public();
+    let keys = if stored.size < compared.sealed { known } else { &given };
     let checkpoint = Checkpoint::open(stored.note.as_bytes(), keys).ok();
     let checkpoint = checkpoint.filter(|checkpoint| checkpoint.size == stored.size.get());
     let checkpoint = checkpoint.ok_or(PublishFault::Unreadable(stored.size))?;

@@ -9,12 +9,17 @@ use super::message::AuditMessage;
 use super::settings::OnTamper;
 use super::status::Finding;
 use super::stream::AuditStreamError;
+use crate::leases::Role;
+use crate::leases::table::look;
 use crate::log::connect::connect;
 use crate::log::hold::{Hold, read_past_hold};
 use crate::log::turn::Turn;
 
 /// Longer than it takes to have the append lock.
 const HOLD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Of a process that sleeps while it has the lock, the session ends before its lease does.
+const SESSION: [(&str, &str); 1] = [("idle_in_transaction_session_timeout", "1000")];
 
 /// Why not everybody knows yet.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +28,8 @@ pub(super) enum ReportError {
     Hold(#[from] sqlx::Error),
     #[error(transparent)]
     Stream(#[from] AuditStreamError),
+    #[error("another process seals by now")]
+    Followed,
 }
 
 /// Tells of findings.
@@ -45,7 +52,7 @@ impl<'a> Reporter<'a> {
         }
         let Parts { stream, keys, log, clock, .. } = self.parts;
         let mut opened = stream.open().await?;
-        if !opened.has_said(keys.origin(), finding).await? {
+        if opened.finding(keys.origin()).await?.is_none_or(|said| said.what != finding.what) {
             let message = AuditMessage::finding(log.ledger(), keys.origin(), finding, clock.now());
             opened.publish(message).await?;
         }
@@ -54,27 +61,29 @@ impl<'a> Reporter<'a> {
     }
 
     /// Sets the hold of the sealers' own making, or lifts it, where it does not stand as it should.
-    pub(super) async fn settle(&mut self, finding: Option<&Finding>) -> Result<(), sqlx::Error> {
+    pub(super) async fn settle(&mut self, finding: Option<&Finding>) -> Result<(), ReportError> {
         if finding.is_none() {
             self.said = None;
         }
         let stops = self.parts.on_tamper == OnTamper::Stop;
-        let hold = finding.filter(|_| stops).map(|finding| Hold {
-            reason: format!("the sealer: {finding}"),
-            position: finding.first,
-            last: finding.last,
-        });
+        let hold = finding.filter(|_| stops).map(Finding::hold);
         let settled = timeout(HOLD_TIMEOUT, hold_as(self.parts, hold)).await;
-        settled.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        settled.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()))
     }
 }
 
-async fn hold_as(parts: &Parts, hold: Option<Hold>) -> Result<(), sqlx::Error> {
+async fn hold_as(parts: &Parts, hold: Option<Hold>) -> Result<(), ReportError> {
     let standing = read_past_hold(&mut *parts.log.pool().acquire().await?).await?;
     if standing == hold {
         return Ok(());
     }
-    let mut turn = Turn::open(connect(&parts.database).await?).await?;
+    let mut turn = Turn::open(connect(&parts.database.options(SESSION)).await?).await?;
+    // Under the lock, or one that slept since its look at the past would undo what the next one has done since.
+    let lease = look(turn.connection(), Role::Sealer).await?;
+    if !parts.lease.is_still(lease.as_ref()) {
+        turn.end().await?;
+        return Err(ReportError::Followed);
+    }
     turn.set_past_hold(hold.as_ref()).await?;
     turn.commit().await?;
     if let Some(hold) = &hold {

@@ -1,16 +1,20 @@
 //! The sealer's shell: performs what the machine asks for, and tells it what happened. Nothing is decided here.
 
+mod growing;
+
 use std::convert::Infallible;
 use std::time::Duration;
 
 use sqlx::PgConnection;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::check::{Checked, check, newest_size};
-use super::machine::{Input, Machine, Output};
-use super::past::{Outside, Past};
-use super::report::Reporter;
+use super::machine::{Input, Machine, Output, look_again};
+use super::outside::Outside;
+use super::past::Past;
+use super::publish::Compared;
+use super::report::{ReportError, Reporter};
 use super::session::{ANSWER_TIMEOUT, Fault, Session};
 use super::status::{Finding, SealerState, SealerStatus};
 use super::table::{self, Sealed, Stored};
@@ -19,12 +23,10 @@ use super::{Parts, Shared};
 use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
 use crate::leases::Held;
-use crate::log::follow::{BATCH_EVENTS, Follower};
-use crate::log::hold::Losses;
+use crate::log::follow::Follower;
+use crate::log::hold::{Losses, read_past_hold};
 use crate::log::losses::confirm_and_hold;
-use crate::log::read::ReadError;
 use crate::tlog::checkpoint::Checkpoint;
-use crate::tlog::leaf;
 use crate::tlog::tree::{FullTile, Tree};
 
 /// A checkpoint is signed so often at most.
@@ -52,6 +54,8 @@ pub(super) struct Shell<'a> {
     more: bool,
     /// The losses that had been accepted when the past was looked at.
     losses: Losses,
+    /// How long the database took for the last look at the past.
+    took: Duration,
 }
 
 impl<'a> Shell<'a> {
@@ -70,6 +74,7 @@ impl<'a> Shell<'a> {
             due_at: Instant::now(),
             more: true,
             losses: Losses::default(),
+            took: Duration::ZERO,
         }
     }
 
@@ -124,7 +129,8 @@ impl<'a> Shell<'a> {
             Output::Report(finding) => self.report(&finding).await,
             Output::Watch => self.watch().await,
             Output::Wait { pause } => {
-                sleep(pause).await;
+                let tampered = matches!(self.shared.status.borrow().state, SealerState::Tampered(_));
+                sleep(if tampered { look_again(self.took) } else { pause }).await;
                 Input::Recheck
             }
         })
@@ -143,15 +149,19 @@ impl<'a> Shell<'a> {
         if !self.lease.is_held() {
             let newest = newest_size(&mut connection, self.parts).await?;
             self.session.begin((connection, timeline));
-            self.shared.compared.send_replace(false);
+            self.shared.compared.send_replace(None);
             return Ok(Input::Followed(newest));
         }
-        let Checked { past, losses } = check(&mut connection, self.parts, self.shared).await?;
+        let Checked { past, published, losses, took } =
+            check(&mut connection, self.parts, self.shared).await?;
         self.session.begin((connection, timeline));
-        self.shared.compared.send_replace(matches!(past, Past::Fits { .. }));
+        let sealed = if let Past::Fits { sealed, .. } = &past { Some(sealed.position()) } else { None };
+        self.shared.compared.send_replace(sealed.map(|sealed| Compared { published, sealed }));
+        self.took = took;
         Ok(match past {
             Past::Misfit(finding) => Input::Misfit(finding),
             Past::Fits { sealed, tree, ahead } => {
+                self.shared.sealed.send_replace(sealed.position());
                 let floor = ahead.iter().map(|one| one.size).max().unwrap_or(tree.size());
                 (self.tree, self.ahead, self.losses) = (tree, ahead, losses);
                 self.due_at = Instant::now() + SEAL_EVERY;
@@ -163,57 +173,9 @@ impl<'a> Shell<'a> {
     async fn settle(&mut self) -> Input {
         match self.reporter.settle(None).await {
             Ok(()) => Input::Settled,
+            Err(ReportError::Followed) => Input::Recheck,
             Err(error) => Input::Failed { reason: error.to_string() },
         }
-    }
-
-    async fn read(&mut self, after: Cursor, sealed: Position) -> Input {
-        let unsealed = after.position() > sealed;
-        if unsealed && !self.more {
-            // What comes until then goes into the same checkpoint.
-            tokio::select! {
-                () = sleep_until(self.due_at) => {}
-                Ok(()) = self.doubts.changed() => return Input::Recheck,
-            }
-        }
-        if !self.lease.is_held() {
-            return Input::Recheck;
-        }
-        if self.follower.cursor() != after {
-            self.follower = self.parts.log.follow(after);
-        }
-        let idle = if unsealed { Duration::ZERO } else { IDLE_AFTER };
-        let batch = tokio::select! {
-            batch = self.follower.next_within(idle) => batch,
-            Ok(()) = self.doubts.changed() => return Input::Recheck,
-        };
-        let batch = match batch {
-            Ok(batch) => batch.unwrap_or_default(),
-            Err(ReadError::OtherPast { position, id }) => {
-                return Input::OtherPast(Cursor::At { position, id });
-            }
-            Err(error) => return self.failed(&error),
-        };
-        self.more = batch.len() == BATCH_EVENTS as usize;
-        for entry in &batch {
-            self.unkept.extend(self.tree.push(leaf(&entry.recorded.body)));
-            if let Some(finding) = self.passes() {
-                return Input::Misfit(finding);
-            }
-        }
-        let due = Instant::now() >= self.due_at;
-        match batch.last() {
-            Some(last) => Input::Read { to: Cursor::at(&last.recorded.event), due },
-            None => Input::Idle { due },
-        }
-    }
-
-    /// What is outside of the tree that this one has just become, if that is another one: records may have been changed since
-    /// the past was looked at.
-    fn passes(&self) -> Option<Finding> {
-        let here = self.ahead.iter().filter(|one| one.size == self.tree.size());
-        let mut wrong = here.filter(|one| one.root.is_some_and(|root| root != self.tree.root()));
-        wrong.next().map(Outside::others)
     }
 
     fn failed(&mut self, error: &dyn std::error::Error) -> Input {
@@ -272,16 +234,22 @@ impl<'a> Shell<'a> {
 
     async fn look(&mut self, sealed: Position) -> Input {
         let origin = self.parts.keys.origin();
-        let looking = async move |connection: &mut PgConnection| table::newest(connection, origin).await;
-        let newest = match self.session.on(looking).await {
-            Ok(newest) => newest,
+        let looking = async move |connection: &mut PgConnection| {
+            Ok::<_, sqlx::Error>((
+                table::newest(connection, origin).await?,
+                read_past_hold(connection).await?,
+            ))
+        };
+        let (newest, held) = match self.session.on(looking).await {
+            Ok(found) => found,
             Err(fault) => return self.failed(&fault),
         };
         let is_the_tree = |newest: &Stored| {
             newest.size == sealed && (self.tree.size() != sealed.get() || self.tree.root() == newest.root)
         };
         let stands = newest.as_ref().map_or(sealed == Position::ZERO, is_the_tree);
-        if stands { Input::Standing } else { Input::Overtaken }
+        // A hold that was set since the past was looked at: whoever did has found something, or slept before.
+        if stands && held.is_none() { Input::Standing } else { Input::Overtaken }
     }
 
     async fn hold(&mut self, cursor: Cursor) -> Input {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::domain::position::Position;
+use crate::log::hold::Hold;
 
 /// The past is not the one that was sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -13,6 +14,22 @@ pub struct Finding {
     pub last: Position,
     /// What was found, for people: the same words as long as it is the same thing.
     pub what: String,
+}
+
+impl Finding {
+    /// What the hold that was set because of a finding says of it; a hold that was not made so is taken as it is.
+    #[must_use]
+    pub fn of_hold(hold: &Hold) -> Self {
+        let bare = Self { first: hold.position, last: hold.last, what: String::new() };
+        let what = hold.reason.strip_prefix(&bare.hold().reason).unwrap_or(&hold.reason);
+        Self { what: what.to_owned(), ..bare }
+    }
+
+    /// The hold that says this.
+    #[must_use]
+    pub fn hold(&self) -> Hold {
+        Hold { reason: format!("the sealer: {self}"), position: self.first, last: self.last }
+    }
 }
 
 impl fmt::Display for Finding {
@@ -78,5 +95,21 @@ impl SealerStatus {
     #[must_use]
     pub fn is_able(&self) -> bool {
         !matches!(self.state, SealerState::Unavailable { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hold_says_what_was_found() {
+        for (first, last) in [(3, 3), (3, 9)] {
+            let (first, last) = (Position::new(first), Position::new(last));
+            let finding = Finding { first, last, what: "the witness w of log: no".to_owned() };
+            assert_eq!(Finding::of_hold(&finding.hold()), finding);
+            let other = Hold { reason: "by hand".to_owned(), ..finding.hold() };
+            assert_eq!(Finding::of_hold(&other), Finding { what: "by hand".to_owned(), ..finding });
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Every message is published behind the last one that was seen, so that of two who publish at once one is refused, and looks
 //! again. Messages are asked of the stream's leader: never by direct get, which a lagging replica may answer.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_nats::Client;
@@ -14,18 +15,15 @@ use async_nats::jetstream::stream::{
 };
 use tokio::time::timeout;
 
-use super::message::{AuditMessage, CHECKPOINTS, FINDINGS, checkpoint_in, says};
+use super::backwards::Passed;
+use super::message::{AuditMessage, CHECKPOINTS, FINDINGS, finding_in};
 use super::settings::AuditStreamArgs;
 use super::status::Finding;
 use crate::oasis::stream::{self, StreamError};
-use crate::tlog::checkpoint::Checkpoint;
-use crate::tlog::key::{KeyName, PublicKey};
+use crate::tlog::key::KeyName;
 
 /// `JetStream` answers within this time, or counts as away.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-/// Looks back over so many messages at most that are not this log's: a log whose name is new has none there, and begins at
-/// its first checkpoint.
-const LOOK_BACK: u64 = 1024;
 
 /// Why the stream could not be read or published to: try again.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +43,16 @@ pub enum AuditStreamError {
     /// No answer.
     #[error("JetStream does not answer in time")]
     Slow,
+    /// So many of the last messages were looked at, and none is this log's; it is gone on with the next time.
+    #[error(
+        "none of the audit stream's last {passed} messages is a checkpoint of this log; {left} more are yet to be looked at"
+    )]
+    LookingBack {
+        /// How many.
+        passed: u64,
+        /// How many are left.
+        left: u64,
+    },
 }
 
 /// The stream behind a client; cheap to clone.
@@ -52,6 +60,7 @@ pub enum AuditStreamError {
 pub struct AuditStream {
     client: Client,
     args: AuditStreamArgs,
+    passed: Arc<Mutex<Passed>>,
 }
 
 /// The stream at one moment.
@@ -59,6 +68,7 @@ pub struct Opened {
     context: Context,
     stream: Stream<()>,
     name: String,
+    pub(super) passed: Arc<Mutex<Passed>>,
     /// Its last sequence.
     pub last: u64,
 }
@@ -67,7 +77,7 @@ impl AuditStream {
     /// The stream of `args`, by this client.
     #[must_use]
     pub fn new(client: Client, args: AuditStreamArgs) -> Self {
-        Self { client, args }
+        Self { client, args, passed: Arc::default() }
     }
 
     /// Opens it, and makes it where it is missing.
@@ -84,7 +94,7 @@ impl AuditStream {
             let name = self.args.name.to_string();
             let stream = context.get_stream_no_info(&name).await;
             let stream = stream.map_err(|error| AuditStreamError::JetStream(error.into()))?;
-            Ok(Opened { context, stream, name, last })
+            Ok(Opened { context, stream, name, passed: Arc::clone(&self.passed), last })
         };
         limited(opening).await
     }
@@ -95,44 +105,14 @@ async fn limited<T>(work: impl Future<Output = Result<T, AuditStreamError>>) -> 
 }
 
 impl Opened {
-    /// The newest checkpoint of the log of this name that one of `keys` signed. Others are told in the log.
+    /// The newest finding in the stream, if it is of the log of this name, and nothing was sealed after it.
     ///
     /// # Errors
     /// [`AuditStreamError`]
-    pub async fn newest(
-        &self,
-        origin: &KeyName,
-        keys: &[PublicKey],
-    ) -> Result<Option<Checkpoint>, AuditStreamError> {
-        let Some(last) = self.last_of(CHECKPOINTS).await? else { return Ok(None) };
-        let mut next = Some(last);
-        for _ in 0..LOOK_BACK {
-            let Some(message) = next else { return Ok(None) };
-            if message.subject.as_str() == CHECKPOINTS
-                && let Some(checkpoint) = checkpoint_in(&message.payload)
-                && checkpoint.origin == origin.as_str()
-            {
-                match Checkpoint::open(checkpoint.note.as_bytes(), keys) {
-                    Ok(checkpoint) => return Ok(Some(checkpoint)),
-                    Err(error) => {
-                        let sequence = message.sequence;
-                        tracing::warn!(sequence, %error, "a checkpoint in the audit stream is not this log's");
-                    }
-                }
-            }
-            next = self.before(message.sequence).await?;
-        }
-        Ok(None)
-    }
-
-    /// Whether the newest finding in the stream is this one, and nothing was sealed after it.
-    ///
-    /// # Errors
-    /// [`AuditStreamError`]
-    pub async fn has_said(&self, origin: &KeyName, finding: &Finding) -> Result<bool, AuditStreamError> {
-        let Some(said) = self.last_of(FINDINGS).await? else { return Ok(false) };
+    pub async fn finding(&self, origin: &KeyName) -> Result<Option<Finding>, AuditStreamError> {
+        let Some(said) = self.last_of(FINDINGS).await? else { return Ok(None) };
         let sealed = self.last_of(CHECKPOINTS).await?.map_or(0, |message| message.sequence);
-        Ok(said.sequence > sealed && says(&said.payload, origin, finding))
+        Ok(finding_in(&said.payload, origin).filter(|_| said.sequence > sealed))
     }
 
     /// Publishes a message behind the last one.
@@ -156,7 +136,7 @@ impl Opened {
         Ok(())
     }
 
-    async fn last_of(&self, subject: &str) -> Result<Option<StreamMessage>, AuditStreamError> {
+    pub(super) async fn last_of(&self, subject: &str) -> Result<Option<StreamMessage>, AuditStreamError> {
         let asked = async {
             match self.stream.get_last_raw_message_by_subject(subject).await {
                 Ok(message) => Ok(Some(message)),
@@ -167,17 +147,14 @@ impl Opened {
         limited(asked).await
     }
 
-    /// The message before a sequence. None is ever deleted; one that a damaged store can't give is passed over.
-    async fn before(&self, sequence: u64) -> Result<Option<StreamMessage>, AuditStreamError> {
+    /// A message; none where none is, or where a damaged store can't give it.
+    pub(super) async fn at(&self, sequence: u64) -> Result<Option<StreamMessage>, AuditStreamError> {
         let asked = async {
-            for before in (sequence.saturating_sub(LOOK_BACK).max(1)..sequence).rev() {
-                match self.stream.get_raw_message(before).await {
-                    Ok(message) => return Ok(Some(message)),
-                    Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {}
-                    Err(error) => return Err(AuditStreamError::JetStream(error.into())),
-                }
+            match self.stream.get_raw_message(sequence).await {
+                Ok(message) => Ok(Some(message)),
+                Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
+                Err(error) => Err(AuditStreamError::JetStream(error.into())),
             }
-            Ok(None)
         };
         limited(asked).await
     }

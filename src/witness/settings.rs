@@ -1,6 +1,7 @@
 //! Which witnesses a ledger asks: `WITNESS_URLS`.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use reqwest::Url;
 
@@ -55,6 +56,15 @@ impl WitnessAddress {
             return Err(MalformedWitness::Kind(key.name().clone()));
         }
         Ok(Self { url, key })
+    }
+
+    /// Whether what it answers can be changed on the way: it is another machine, asked without TLS.
+    #[must_use]
+    pub fn is_in_the_open(&self) -> bool {
+        let host = self.url.host_str().unwrap_or_default();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let is_here = host == "localhost" || bare.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+        self.url.scheme() == "http" && !is_here
     }
 }
 

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::read_to_string;
 
 use serde_json::Value;
+use vtid_ledger::tlog::key::{KeyKind, SecretKey};
 
-use crate::support::scrape::{Scrape, promtool};
+use crate::support::folder;
+use crate::support::scrape::{SCRAPED, Scrape, promtool};
 use crate::support::service::{platform, some_task};
 
 const ALERTS: &str = "deploy/prometheus/alerts.yml";
@@ -52,9 +54,16 @@ async fn everything() -> Scrape {
     let service = platform.serve().await;
     let vtid = service.create(some_task("counted")).await.expect(200).vtid().to_owned();
     service.get(&format!("/vtid/{vtid}")).await.expect(200);
-    let service = platform.serve_scraped().await;
+    let keys = folder();
+    let key = |name: &str, kind| SecretKey::generate(name.parse().unwrap(), kind).unwrap();
+    let path = keys.path().join("audit.key");
+    std::fs::write(&path, key("log", KeyKind::Log).print()).unwrap();
+    let witness = format!("http://127.0.0.1:1={}", key("w", KeyKind::Witness).public());
+    let sealing = ["--audit-key-file", path.to_str().unwrap(), "--witness-urls", &witness];
+    let service = platform.serve_with(&[&SCRAPED[..], &sealing].concat()).await;
     service.create(some_task("one more")).await.expect(200);
-    service.scraped("the tasks are counted", |scrape| scrape.all("tasks").count() > 0).await
+    let all = |scrape: &Scrape| scrape.all("tasks").count() > 0 && scrape.all("witness_trouble").count() > 0;
+    service.scraped("the tasks are counted, and the witness is asked", all).await
 }
 
 #[tokio::test]

@@ -32,9 +32,12 @@ async fn events_are_sealed_on(flavor: NatsFlavor) {
     // The stream of the events is theirs alone.
     assert_eq!(stage.platform.stream_length().await, head);
     // Nothing is signed where nothing happens.
-    let sealed = stage.sealed().await.len();
-    service.get("/vtid/list").await.expect(200);
-    assert_eq!(stage.sealed().await.len(), sealed);
+    let (sealed, published) = (stage.sealed().await, published.len());
+    stage.renewals(4).await;
+    assert_eq!(stage.sealed().await, sealed);
+    assert_eq!(stage.published().await.len(), published);
+    assert!(!service.log_text().contains("nothing is sealed"), "{}", service.log_text());
+    is_well(&service).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

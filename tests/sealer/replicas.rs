@@ -7,6 +7,7 @@ use vtid_ledger::leases::Role;
 use vtid_ledger::leases::table::look;
 
 use super::stage::{Stage, write};
+use super::tampered::writes_go_on;
 use crate::support::eventually;
 use crate::support::service::{Service, some_task};
 
@@ -73,5 +74,23 @@ async fn a_frozen_holder_does_no_harm_when_it_wakes() {
     }
     assert!(stage.assert_sealed().await.len() > sealed);
     stage.assert_published().await;
+    assert_eq!(stage.findings().await.len(), 0);
+}
+
+/// As of a sealer that slept between its look at the past and what follows from that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_that_nobody_has_reason_for_goes() {
+    let stage = Stage::new().await;
+    let service = stage.serve().await;
+    service.create(some_task("before")).await.expect(200);
+    stage.all_sealed().await;
+    sqlx::query(
+        "insert into ledger.hold (only_row, reason, position, last_position) values (false, 'the sealer: x', 1, 1)",
+    )
+    .execute(&mut stage.connection().await)
+    .await
+    .unwrap();
+    writes_go_on(&service).await;
+    stage.all_sealed().await;
     assert_eq!(stage.findings().await.len(), 0);
 }

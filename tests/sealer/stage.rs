@@ -8,6 +8,8 @@ use sqlx::{AssertSqlSafe, Executor, PgConnection};
 use tempfile::TempDir;
 use vtid_ledger::domain::cursor::Cursor;
 use vtid_ledger::domain::position::Position;
+use vtid_ledger::leases::Role;
+use vtid_ledger::leases::table::look;
 use vtid_ledger::sealer::message::checkpoint_in;
 use vtid_ledger::sealer::reader::prove;
 use vtid_ledger::sealer::table::{self, Stored};
@@ -24,7 +26,7 @@ use crate::support::{NatsFlavor, eventually, folder};
 
 pub(crate) const ORIGIN: &str = "ledger.example.org/tests";
 const STREAM: &str = "OASIS_VTID_LEDGER_AUDIT";
-const CHECKPOINTS: &str = "oasis.system.vtid-ledger-audit.checkpoint";
+pub(super) const CHECKPOINTS: &str = "oasis.system.vtid-ledger-audit.checkpoint";
 const FINDINGS: &str = "oasis.system.vtid-ledger-audit.ledger-tampered";
 
 /// Writes that are waited for at a time.
@@ -188,6 +190,23 @@ impl Stage {
              alter table ledger.{table} enable always trigger {trigger}; commit"
         );
         self.connection().await.execute(AssertSqlSafe(sql)).await.unwrap();
+    }
+
+    /// Nothing is left of what was sealed, in the database.
+    pub(super) async fn forget_seals(&self) {
+        for table in ["cosignature", "checkpoint", "tile", "audit_key"] {
+            let trigger = format!("{table}_is_immutable");
+            self.as_superuser(table, &trigger, &format!("delete from ledger.{table}")).await;
+        }
+    }
+
+    /// Waits until the sealer's lease was renewed so often: a second each.
+    pub(super) async fn renewals(&self, count: i64) {
+        let mut connection = self.connection().await;
+        let mut number =
+            async || look(&mut connection, Role::Sealer).await.unwrap().map_or(0, |standing| standing.number);
+        let first = number().await;
+        eventually("the lease is renewed", async || (number().await >= first + count).then_some(())).await;
     }
 
     /// Changes who did it, in a record and nowhere else; done again, puts it back.

@@ -6,8 +6,11 @@ use super::stage::{Stage, degraded, is_well, new_key, sealer, write};
 use crate::support::eventually;
 use crate::support::service::{Service, some_task};
 
+/// Before the last 1,000 of 3,500, and not where the walk begins.
+const LONG_AGO: u64 = 2_300;
+
 /// Every write is refused, by the one 503 that says so.
-async fn writes_stop(service: &Service) {
+pub(super) async fn writes_stop(service: &Service) {
     eventually("writes are on hold", async || {
         let answer = service.create(some_task("on hold")).await;
         (answer.status == 503 && answer.body["code"] == "ledger_behind").then_some(())
@@ -15,7 +18,7 @@ async fn writes_stop(service: &Service) {
     .await;
 }
 
-async fn writes_go_on(service: &Service) {
+pub(super) async fn writes_go_on(service: &Service) {
     eventually("writes go on", async || {
         (service.create(some_task("goes on")).await.status == 200).then_some(())
     })
@@ -23,7 +26,7 @@ async fn writes_go_on(service: &Service) {
 }
 
 /// The one finding that was published.
-async fn finding(stage: &Stage) -> Value {
+pub(super) async fn finding(stage: &Stage) -> Value {
     let found = eventually("the finding is published", async || stage.findings().await.pop()).await;
     assert_eq!(stage.findings().await.len(), 1);
     for (name, value) in [
@@ -83,18 +86,28 @@ async fn a_changed_record_at_the_trees_edge_is_found_at_the_start() {
 async fn a_record_that_was_changed_long_ago_is_found_in_the_background() {
     let stage = Stage::new().await;
     let service = stage.serve().await;
-    write(&service, 1_600).await;
+    write(&service, 3_500).await;
     stage.all_sealed().await;
     drop(service);
-    stage.change(5).await;
+    stage.change(LONG_AGO).await;
     let service = stage.serve().await;
     writes_stop(&service).await;
     let found = finding(&stage).await;
-    assert_eq!((found["first_position"].as_u64(), found["last_position"].as_u64()), (Some(5), Some(5)));
+    assert_eq!(
+        (found["first_position"].as_u64(), found["last_position"].as_u64()),
+        (Some(LONG_AGO), Some(LONG_AGO))
+    );
     assert_eq!(found["what"], "the record is another one");
-    degraded(&service, "at position 5: the record is another one").await;
+    degraded(&service, &format!("at position {LONG_AGO}: the record is another one")).await;
     assert_eq!(sealer(&service).await["leads"], true);
-    stage.change(5).await;
+    // Nobody lifts the hold before that place was looked at again.
+    drop(service);
+    let service = stage.serve().await;
+    degraded(&service, &format!("\"sealer: the past is not the one that was sealed, at position {LONG_AGO}"))
+        .await;
+    assert!(!service.log_text().contains("hold is lifted"), "{}", service.log_text());
+    finding(&stage).await;
+    stage.change(LONG_AGO).await;
     writes_go_on(&service).await;
     is_well(&service).await;
     stage.all_sealed().await;
@@ -174,10 +187,7 @@ async fn a_rewritten_log_is_told_by_the_stream_alone() {
     stage.assert_published().await;
     drop(service);
     stage.change(2).await;
-    for table in ["cosignature", "checkpoint", "tile", "audit_key"] {
-        let trigger = format!("{table}_is_immutable");
-        stage.as_superuser(table, &trigger, &format!("delete from ledger.{table}")).await;
-    }
+    stage.forget_seals().await;
     let service = stage.serve().await;
     writes_stop(&service).await;
     degraded(
@@ -204,6 +214,38 @@ async fn events_that_were_cut_off_are_missed() {
     degraded(&service, "sealer: the past is not the one that was sealed").await;
     let found = finding(&stage).await;
     assert_eq!(found["what"], "the log does not hold the event that was sealed last");
+}
+
+/// While a sealer is at it nobody asks for a look at what is not in a full tile yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_record_at_the_trees_edge_is_found_in_the_background() {
+    let stage = Stage::new().await;
+    let service = stage.serve().await;
+    write(&service, 20).await;
+    stage.all_sealed().await;
+    is_well(&service).await;
+    stage.change(7).await;
+    degraded(&service, "sealer: the past is not the one that was sealed").await;
+    writes_stop(&service).await;
+    stage.change(7).await;
+    writes_go_on(&service).await;
+}
+
+/// What the database alone can tell is told without NATS too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_record_is_found_while_nats_is_away() {
+    let mut stage = Stage::new().await;
+    let service = stage.serve().await;
+    write(&service, 20).await;
+    stage.all_sealed().await;
+    drop(service);
+    stage.change(7).await;
+    stage.platform.nats.stop().await;
+    let service = stage.serve().await;
+    writes_stop(&service).await;
+    degraded(&service, "sealer: the past is not the one that was sealed").await;
+    stage.platform.nats.start().await;
+    finding(&stage).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -56,18 +56,21 @@ fn a_sealer_and_each_pair_of_faults() {
     }
 }
 
+fn run(mut walk: Walk, seed: u64) -> Result<(), String> {
+    let mut rng = Rng::with_seed(seed);
+    for _ in 0..rng.usize(10..120) {
+        let steps = walk.steps();
+        walk.take(&steps[rng.usize(..steps.len())])?;
+    }
+    walk.settle(seed.is_multiple_of(2))
+}
+
 #[test]
 fn whatever_happened_it_seals_or_says_why_not() {
     let tally = Tally::default();
     for seed in 0..RUNS {
-        let mut rng = Rng::with_seed(seed);
-        let mut walk = Walk::new(2, 4, &Fault::ALL, &tally);
-        for _ in 0..rng.usize(10..120) {
-            let steps = walk.steps();
-            let step = &steps[rng.usize(..steps.len())];
-            walk.take(step).unwrap_or_else(|broken| panic!("seed {seed}: {broken}"));
-        }
-        walk.settle().unwrap_or_else(|broken| panic!("seed {seed}: {broken}"));
+        let walk = Walk::new(2, 4, &Fault::ALL, &tally);
+        run(walk, seed).unwrap_or_else(|broken| panic!("seed {seed}: {broken}"));
     }
     for fault in Fault::ALL {
         assert!(tally.of(fault) > 0, "{fault:?} never came to pass");
@@ -84,6 +87,7 @@ fn wrong_sealers_are_found() {
     for (flaw, faults, told) in [
         (Flaw::AnySession, [Fault::Failover].as_slice(), "said not to"),
         (Flaw::NoOutside, &[Fault::Failover], "given out"),
+        (Flaw::NoWitness, &[Fault::Wipe], "witnessed"),
         (Flaw::KeepsAnything, &[Fault::Failover, Fault::OldTail], "said not to"),
         (Flaw::NoFloor, &[Fault::Failover, Fault::Recover], "given out"),
         (Flaw::NoOwn, &[Fault::Tamper, Fault::Crash], "before it"),
@@ -93,4 +97,12 @@ fn wrong_sealers_are_found() {
         println!("{flaw:?}: {found}");
         assert!(found.broken.contains(told), "{flaw:?}: {found}");
     }
+}
+
+#[test]
+fn a_hold_that_is_never_lifted_is_found() {
+    let tally = Tally::default();
+    let run = |seed| run(Walk::new(2, 4, &Fault::ALL, &tally).flawed(Flaw::KeepsHold), seed);
+    let told = (0..RUNS).find_map(|seed| run(seed).err()).expect("a wrong sealer is found");
+    assert!(told.contains("neither sealed nor told"), "{told}");
 }

@@ -1,5 +1,6 @@
 use uuid::Uuid;
 
+use super::pauses::{FIRST_PAUSE, LONGEST_PAUSE, LOOK_AGAIN};
 use super::*;
 
 fn at(position: u64) -> Cursor {
@@ -118,4 +119,10 @@ fn a_lost_event_asks_for_the_hold_until_that_is_settled() {
     assert_eq!(machine.handle(Input::Recheck), [Output::Forget, Output::Hold(at(5))]);
     assert!(matches!(machine.handle(Input::HoldSettled)[..], [Output::Forget, Output::Wait { .. }]));
     assert_eq!(machine.handle(Input::Recheck), [Output::Forget, Output::Check]);
+}
+
+#[test]
+fn a_long_look_is_followed_by_a_longer_pause() {
+    let seconds = |took| look_again(Duration::from_millis(took)).as_secs();
+    assert_eq!((seconds(0), seconds(400), seconds(10_000), seconds(600_000)), (2, 2, 40, 300));
 }

@@ -1,10 +1,13 @@
 //! What the sealer does.
 
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::domain::position::Position;
+
+type WitnessLabel = [(&'static str, String); 1];
 
 /// The sealer's metrics: cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +15,7 @@ pub struct SealerMetrics {
     checkpoints: Counter,
     walked: Gauge,
     tampered: Gauge,
+    unsigned: Family<WitnessLabel, Gauge>,
 }
 
 impl SealerMetrics {
@@ -23,6 +27,8 @@ impl SealerMetrics {
         registry.register("sealer_walked_position", walked, self.walked.clone());
         let tampered = "1 while this process finds that the past is not the one that was sealed, and seals nothing, else 0";
         registry.register("tampered", tampered, self.tampered.clone());
+        let unsigned = "1 while a witness does not sign what this process seals, as /readyz says, else 0";
+        registry.register("witness_trouble", unsigned, self.unsigned.clone());
     }
 
     /// A checkpoint was put on record.
@@ -38,5 +44,10 @@ impl SealerMetrics {
     /// Whether the past is another one.
     pub fn tampered(&self, is: bool) {
         self.tampered.set(is.into());
+    }
+
+    /// Whether a witness does not sign.
+    pub fn unsigned(&self, witness: &str, is: bool) {
+        self.unsigned.get_or_create(&[("witness", witness.to_owned())]).set(is.into());
     }
 }

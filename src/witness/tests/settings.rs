@@ -20,6 +20,26 @@ fn a_witness_is_an_address_and_a_key() {
 }
 
 #[test]
+fn without_tls_only_this_machine_is_safe() {
+    let key = witness_key().public().clone();
+    for (prefix, open) in [
+        ("https://witness.example.org", false),
+        ("http://127.0.0.1:8090", false),
+        ("http://127.1.2.3", false),
+        ("http://[::1]:8090", false),
+        ("http://localhost:8090", false),
+        ("http://LocalHost/w", false),
+        ("http://witness.example.org:8090", true),
+        ("http://localhost.example.org", true),
+        ("http://10.0.0.1", true),
+        ("http://[2001:db8::1]", true),
+    ] {
+        let address = WitnessAddress::parse(&format!("{prefix}={key}"), 1).unwrap();
+        assert_eq!(address.is_in_the_open(), open, "{prefix}");
+    }
+}
+
+#[test]
 fn what_is_none_is_told() {
     let (key, log) = (witness_key().public().clone(), log_key("log").public().clone());
     let form = |text: String| {
@@ -28,7 +48,7 @@ fn what_is_none_is_told() {
         assert_eq!(second, MalformedWitness::Form(2));
         assert!(!second.to_string().contains(&text), "it may hold a password: {second}");
     };
-    form("https://witness.example.org".to_owned());
+    form("https://w.example".to_owned());
     form(key.to_string());
     form(format!("https://witness.example.org {key}"));
     form(format!("https://witness.example.org={key}x"));

@@ -26,6 +26,8 @@ pub(crate) enum Fault {
     Truncate,
     /// The same changes a record, and makes tiles and checkpoints that fit it.
     Rewrite,
+    /// The same changes a record, and takes all checkpoints and tiles away, and the stream, while no sealer is at work.
+    Wipe,
     /// An operator puts back what a failover lost.
     Recover,
     /// An operator gives it up.
@@ -35,7 +37,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Crash,
         Self::Failover,
         Self::SealLost,
@@ -46,6 +48,7 @@ impl Fault {
         Self::Tamper,
         Self::Truncate,
         Self::Rewrite,
+        Self::Wipe,
         Self::Recover,
         Self::AcceptLoss,
         Self::NotLeading,
@@ -59,6 +62,10 @@ pub(crate) enum Flaw {
     AnySession,
     /// Nobody looks at the stream.
     NoOutside,
+    /// Where nothing is on record no witness is asked.
+    NoWitness,
+    /// The hold stays when the past fits again.
+    KeepsHold,
     /// Tiles are kept whether the log holds their events or not.
     KeepsAnything,
     /// A checkpoint may be smaller than one that was given out.
@@ -91,7 +98,12 @@ impl Walk {
             Fault::Tamper => once(sealer == 0) * self.database.log.len(),
             Fault::Truncate => once(sealer == 0 && !self.database.log.is_empty()),
             // What was not given out yet nobody can tell from what is put in its place.
-            Fault::Rewrite => once(sealer == 0 && has_any && self.publishable().is_empty()),
+            Fault::Rewrite => {
+                let given_out =
+                    self.publishable().is_empty() && !(self.has_witness && self.cosignable().is_some());
+                once(sealer == 0 && has_any && given_out)
+            }
+            Fault::Wipe => once(sealer == 0 && !self.witnessed.is_empty()),
             Fault::Recover => once(
                 sealer == 0
                     && self.lost.len() > self.database.log.len()
@@ -132,13 +144,15 @@ impl Walk {
             }
             Fault::Tamper => {
                 self.touched = true;
-                self.database.log[nth].1 += 100;
+                let (_, bytes) = &mut self.database.log[nth];
+                *bytes = bytes.wrapping_add(100);
             }
             Fault::Truncate => {
                 self.touched = true;
                 self.database.log.pop();
             }
             Fault::Rewrite => self.rewrite(),
+            Fault::Wipe => self.wipe(),
             Fault::Recover => {
                 self.database.log.clone_from(&self.lost);
                 self.database.holds[0] = false;
@@ -165,7 +179,7 @@ impl Walk {
         (self.touched, self.rewritten) = (true, true);
         let Database { log, tiles, checkpoints, .. } = &mut self.database;
         if let Some(first) = log.first_mut() {
-            first.1 += 100;
+            first.1 = first.1.wrapping_add(100);
         }
         let all = bytes(log);
         tiles.clone_from(&all);
@@ -174,5 +188,17 @@ impl Walk {
             let size = checkpoint.leaves.len().min(all.len());
             checkpoint.leaves = all[..size].to_vec();
         }
+    }
+
+    fn wipe(&mut self) {
+        (self.touched, self.rewritten) = (true, true);
+        if let Some(first) = self.database.log.first_mut() {
+            first.1 = first.1.wrapping_add(100);
+        }
+        self.database.tiles.clear();
+        self.database.checkpoints.clear();
+        self.stream.clear();
+        (self.late, self.earlier) = (None, Vec::new());
+        self.sealers.iter_mut().for_each(|sealer| *sealer = Sealer::new());
     }
 }

@@ -1,7 +1,8 @@
-//! Two sealers, the database that they share, and the stream outside of it: every order of what can happen. Leases are left
+//! Two sealers, the database that they share, and outside of it the stream and a witness: every order of what can happen. Leases are left
 //! out: either sealer may work at any time.
 
 mod faults;
+mod past;
 mod steps;
 
 use uuid::Uuid;
@@ -13,6 +14,7 @@ use vtid_ledger::sealer::status::Finding;
 use super::explore::World;
 use super::tally::Tally;
 pub(super) use faults::{Fault, Flaw};
+use past::Past;
 
 /// An event: its id, and its bytes, which are the same unless somebody changed them.
 type Event = (u8, u8);
@@ -57,6 +59,8 @@ struct Late {
 pub(super) enum Step {
     Append,
     Publish,
+    /// The newest checkpoint gets a witness's signature.
+    Witness,
     /// What a sealer asked for, with a choice of what comes of it.
     Perform {
         sealer: usize,
@@ -79,6 +83,8 @@ pub(super) struct Walk {
     /// What the last one lost.
     lost: Vec<Event>,
     stream: Vec<Vec<u8>>,
+    /// What the witness has signed last; it tells its size alone.
+    witnessed: Vec<u8>,
     sealers: Vec<Sealer>,
     late: Option<Late>,
     appends: u8,
@@ -88,6 +94,8 @@ pub(super) struct Walk {
     /// Somebody with all rights has changed something.
     touched: bool,
     rewritten: bool,
+    /// There is one where it makes a difference.
+    has_witness: bool,
     tally: Tally<Fault>,
 }
 
@@ -161,6 +169,7 @@ impl Walk {
             earlier: if faults.contains(&Fault::Failover) { vec![Database::default()] } else { Vec::new() },
             lost: Vec::new(),
             stream: Vec::new(),
+            witnessed: Vec::new(),
             sealers: (0..sealers).map(|_| Sealer::new()).collect(),
             late: None,
             appends,
@@ -169,6 +178,7 @@ impl Walk {
             flaw: None,
             touched: false,
             rewritten: false,
+            has_witness: faults.contains(&Fault::Wipe),
             tally: tally.clone(),
         }
     }
@@ -181,10 +191,12 @@ impl Walk {
         self.flaw == Some(flaw)
     }
 
-    /// Nothing goes wrong any more, nobody writes, and all are begun anew: all that there is is sealed, or somebody says why
-    /// not.
-    pub(super) fn settle(mut self) -> Result<(), String> {
-        self.sealers.iter_mut().for_each(|sealer| *sealer = Sealer::new());
+    /// Nothing goes wrong any more, and nobody writes; all go on, or are `begun` anew: all that there is is sealed, and no hold
+    /// of theirs stands, or somebody says why not.
+    pub(super) fn settle(mut self, begun: bool) -> Result<(), String> {
+        if begun {
+            self.sealers.iter_mut().for_each(|sealer| *sealer = Sealer::new());
+        }
         for _ in 0..12 {
             for sealer in 0..self.sealers.len() {
                 for _ in 0..8 {
@@ -197,45 +209,9 @@ impl Walk {
         }
         let newest = self.newest();
         let fits = self.past() == Past::Fits;
-        let sealed = newest == bytes(&self.database.log).len() && fits;
+        let sealed = newest == self.database.log.len() && fits && !self.database.holds[1];
         let told = self.database.holds[1] && !fits;
         if sealed || told { Ok(()) } else { Err(format!("neither sealed nor told: {self:?}")) }
-    }
-
-    fn newest(&self) -> usize {
-        self.database.checkpoints.last().map_or(0, |newest| newest.leaves.len())
-    }
-
-    /// The newest checkpoint is of that size, and of the tree as far as that has no more.
-    fn stands(&self, sealer: usize, size: Position) -> bool {
-        let tree = &self.sealers[sealer].tree;
-        let newest = self.database.checkpoints.last().map_or(&[][..], |newest| &newest.leaves);
-        newest.len() as u64 == size.get() && (tree.len() > newest.len() || tree == newest)
-    }
-
-    /// The checkpoints that are on record and not in the stream.
-    fn publishable(&self) -> Vec<Vec<u8>> {
-        let last = self.stream.last().map_or(0, Vec::len);
-        let all = self.database.checkpoints.iter().map(|one| one.leaves.clone());
-        all.filter(|leaves| leaves.len() > last).collect()
-    }
-
-    fn past(&self) -> Past {
-        let Database { log, tiles, checkpoints, .. } = &self.database;
-        let log = bytes(log);
-        if !self.is(Flaw::NoOwn) {
-            if log.len() < tiles.len() || !log.starts_with(tiles) {
-                return Past::Misfit;
-            }
-            if checkpoints.last().is_some_and(|newest| {
-                !tiles.starts_with(&newest.leaves)
-                    || cursor(&self.database.log, newest.leaves.len()) != at(newest.leaves.len(), newest.last)
-            }) {
-                return Past::Misfit;
-            }
-        }
-        let outside = self.stream.last().filter(|_| !self.is(Flaw::NoOutside));
-        if outside.is_some_and(|outside| !log.starts_with(outside)) { Past::Misfit } else { Past::Fits }
     }
 
     fn remember(&mut self) {
@@ -243,12 +219,6 @@ impl Walk {
             self.earlier.push(self.database.clone());
         }
     }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Past {
-    Fits,
-    Misfit,
 }
 
 impl World for Walk {
@@ -261,6 +231,9 @@ impl World for Walk {
         }
         if !self.publishable().is_empty() {
             steps.push(Step::Publish);
+        }
+        if self.has_witness && self.cosignable().is_some() {
+            steps.push(Step::Witness);
         }
         if self.late.is_some() {
             steps.push(Step::LateSeal);
@@ -290,6 +263,12 @@ impl World for Walk {
             }
             Step::Publish => {
                 self.stream.extend(self.publishable().into_iter().next());
+                Ok(())
+            }
+            Step::Witness => {
+                if let Some(newest) = self.cosignable() {
+                    self.witnessed = newest.clone();
+                }
                 Ok(())
             }
             Step::Perform { sealer, few, due } => self.perform(*sealer, *few, *due),

@@ -9,13 +9,13 @@ impl Walk {
     pub(super) fn check(&mut self, sealer: usize) -> Result<Input, String> {
         if self.past() == Past::Misfit {
             let consistent = self.stream.iter().all(|one| bytes(&self.database.log).starts_with(one));
-            if !self.touched && consistent {
+            if !self.touched && consistent && !self.has_seen_more() {
                 return Err("a past that fits is said not to".to_owned());
             }
             return Ok(misfit());
         }
         let size = self.newest().min(self.database.log.len());
-        let floor = self.stream.last().map_or(0, Vec::len).max(size);
+        let floor = self.stream.last().map_or(0, Vec::len).max(self.witnessed.len()).max(size);
         let floor = if self.is(Flaw::NoFloor) { 0 } else { floor };
         self.sealers[sealer].tree = bytes(&self.database.log[..size]);
         self.sealers[sealer].outside = self.stream.last().cloned().unwrap_or_default();
@@ -96,6 +96,9 @@ impl Walk {
                 return Err("a checkpoint does not go on where one that was given out ended".to_owned());
             }
         }
+        if !agree(&checkpoint.leaves, &self.witnessed) {
+            return Err("a checkpoint does not go on where one that was witnessed ended".to_owned());
+        }
         self.database.checkpoints.push(checkpoint);
         self.remember();
         Ok(Input::Sealed)
@@ -107,7 +110,7 @@ impl Walk {
         let answer = match self.sealers[sealer].asked.clone() {
             Output::Check => self.check(sealer)?,
             Output::Settle => {
-                self.database.holds[1] = false;
+                self.database.holds[1] &= self.is(Flaw::KeepsHold);
                 Input::Settled
             }
             Output::Read { after, .. } => self.read(sealer, &log, after, few, due),
@@ -117,6 +120,7 @@ impl Walk {
                 None => failed(),
             },
             Output::Look { .. } if !session => failed(),
+            Output::Look { .. } if self.database.holds[1] => Input::Overtaken,
             Output::Look { sealed } if self.stands(sealer, sealed) => Input::Standing,
             Output::Look { .. } => Input::Overtaken,
             Output::Hold(cursor) => {
