@@ -107,6 +107,7 @@ async fn measure(bench: &Bench, report: &mut Report) -> Result<(), BenchError> {
             "disk" => lines::disk::measure(bench, report).await,
             "snapshot" => lines::snapshot::measure(bench, report).await,
             "audit_verify" => lines::audit::measure(bench, report).await,
+            "audit_transfer" => lines::transfer::measure(bench, report).await,
             "peers" => peers::measure(bench, report).await,
             other => {
                 Err(BenchError::NoSuchLine { name: other.to_owned(), known: settings::NAMES.join(", ") })

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::BenchError;
 
 /// Every line, or group of lines, by the name that `BENCH_ONLY` takes.
-pub(crate) const NAMES: [&str; 19] = [
+pub(crate) const NAMES: [&str; 20] = [
     "creates",
     "patches",
     "gets",
@@ -20,6 +20,7 @@ pub(crate) const NAMES: [&str; 19] = [
     "disk",
     "snapshot",
     "audit_verify",
+    "audit_transfer",
     "peers",
     "growth",
     "list",

@@ -44,7 +44,8 @@ async fn send(service: &Service, requests: &[Request]) -> Vec<Answer> {
 async fn assert_answered(service: &Service, accepted: &[Answer]) {
     for answer in accepted {
         let then = get(service, answer.vtid(), &format!("position={}", answer.position())).await.expect(200);
-        let row = if answer.body["data"].is_array() { page_of_one(answer) } else { row_of(answer) };
+        let is_page = answer.text.split_once(r#""data":"#).is_some_and(|(_, data)| data.starts_with('['));
+        let row = if is_page { page_of_one(answer) } else { row_of(answer) };
         assert_eq!(row_of(&then), row);
         assert_eq!(then.header("etag"), answer.header("etag"));
         assert_eq!(then.position(), answer.position());

@@ -61,7 +61,7 @@ fn figure(events: u64, time: Duration) -> Figure {
 }
 
 /// An export as `audit export` writes it, of records as the ledger prints them.
-fn write(path: &Path, events: u64) -> Result<(), BenchError> {
+pub(super) fn write(path: &Path, events: u64) -> Result<(), BenchError> {
     let at = |error| BenchError::File { path: path.to_owned(), error };
     let to = Clock::system().now();
     let from = Timestamp::from_millis(to.millis() - SPAN_MILLIS);
@@ -89,16 +89,20 @@ fn write(path: &Path, events: u64) -> Result<(), BenchError> {
 
 fn hash(path: &Path) -> std::io::Result<Duration> {
     let begun = Instant::now();
+    std::hint::black_box(digest(path)?);
+    Ok(begun.elapsed())
+}
+
+/// Its SHA-256.
+pub(super) fn digest(path: &Path) -> std::io::Result<[u8; 32]> {
     let (mut file, mut buffer, mut hash) = (File::open(path)?, vec![0; 1 << 20], Sha256::new());
     loop {
         let read = file.read(&mut buffer)?;
         if read == 0 {
-            break;
+            return Ok(hash.finalize().into());
         }
         hash.update(&buffer[..read]);
     }
-    std::hint::black_box(hash.finalize());
-    Ok(begun.elapsed())
 }
 
 /// The whole program, its start included.

@@ -12,6 +12,7 @@ pub(crate) mod replicas;
 pub(crate) mod snapshot;
 pub(crate) mod time_travel;
 pub(crate) mod tokens;
+pub(crate) mod transfer;
 pub(crate) mod versions;
 
 use crate::figures::Figure;

@@ -29,11 +29,11 @@ const LOCK_SHORTLY: &str =
 /// This long at first, for whoever has not waited yet: the two above together.
 const LOCK_FIRST: &str =
     "begin; set local lock_timeout = '800ms'; select pg_advisory_xact_lock(ledger.append_lock())";
-/// This long, each time, with what blocks it ended in between.
+/// This long, each time, with what blocks it ended in between: whoever froze while this one was waiting already is found soon.
 const LOCK_AGAIN: &str =
-    "begin; set local lock_timeout = '1s'; select pg_advisory_xact_lock(ledger.append_lock())";
+    "begin; set local lock_timeout = '200ms'; select pg_advisory_xact_lock(ledger.append_lock())";
 /// How often that is tried.
-const LOCK_TRIES: usize = 8;
+const LOCK_TRIES: usize = 40;
 
 /// A transaction that holds the exclusive append lock, until it is ended or dropped.
 pub struct Turn {

