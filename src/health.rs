@@ -188,8 +188,8 @@ fn obstacle(
     if let ProjectorState::Stopped { position, reason, unreadable: true } = &projector.state {
         return Some(Obstacle::UnknownEvent { position: *position, what: reason.clone() });
     }
-    if let Some(what) = &relay.unreadable {
-        return Some(Obstacle::UnknownEvent { position: relay.position.next(), what: what.clone() });
+    if let Some((position, what)) = &relay.unreadable {
+        return Some(Obstacle::UnknownEvent { position: *position, what: what.clone() });
     }
     // Where another process projects and relays, those two have not come by.
     if let Some(Unreadable { position, what }) = unreadable {

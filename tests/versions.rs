@@ -119,3 +119,31 @@ async fn a_process_is_not_ready_for_what_it_can_not_read_and_does_not_skip_it() 
         .await;
     }
 }
+
+/// The projector was past it before it was changed; whoever reads it again begins further back.
+#[tokio::test]
+async fn a_record_that_became_unreadable_is_named_by_its_place() {
+    let platform = platform().await;
+    let mut service = platform.serve().await;
+    let task = service.create(some_task("first")).await.expect(200);
+    service.patch(task.vtid(), r#"{"status":"active"}"#).await.expect(200);
+    service.create(some_task("last")).await.expect(200);
+    eventually("all of it to be published", async || (platform.stream_length().await == 3).then_some(()))
+        .await;
+    service.terminate();
+    assert!(service.ended().await.success());
+    sqlx::raw_sql(
+        "alter table ledger.event disable trigger all;
+         update ledger.event set body = replace(body, 'active', 'under way') where position = 2",
+    )
+    .execute(&mut platform.connection().await)
+    .await
+    .unwrap();
+    let service = platform.spawn(&[]);
+    eventually("it to name the record", async || {
+        let ready = service.get("/readyz").await;
+        (ready.status == StatusCode::SERVICE_UNAVAILABLE && ready.text.contains("the event at position 2 is"))
+            .then_some(())
+    })
+    .await;
+}

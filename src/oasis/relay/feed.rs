@@ -45,8 +45,8 @@ pub(super) enum FeedEvent {
     NoStart,
     /// The event that was read last is gone from the log.
     Lost { position: Position, id: Uuid },
-    /// A record that this program must not pass.
-    Unreadable(String),
+    /// A record that this program must not pass, and where it stands.
+    Unreadable(Position, String),
 }
 
 /// Reading from one position on. Dropping it ends the reading.
@@ -133,12 +133,12 @@ impl Reader {
                     continue;
                 }
                 Err(ReadError::OtherPast { position, id }) => FeedEvent::Lost { position, id },
-                Err(error @ (ReadError::Record { .. } | ReadError::Damaged(_))) => {
-                    FeedEvent::Unreadable(error.to_string())
+                Err(error @ (ReadError::Record { position, .. } | ReadError::Damaged(position))) => {
+                    FeedEvent::Unreadable(position, error.to_string())
                 }
             };
             let (last, unreadable) =
-                (matches!(event, FeedEvent::Lost { .. }), matches!(event, FeedEvent::Unreadable(_)));
+                (matches!(event, FeedEvent::Lost { .. }), matches!(event, FeedEvent::Unreadable(..)));
             if events.send(event).await.is_err() || last {
                 return;
             }

@@ -18,6 +18,7 @@ use super::machine::{Generation, Input, Known, Machine, State};
 use super::spans::PublishSpans;
 use super::status::RelayStatus;
 use super::wire::Wire;
+use crate::domain::position::Position;
 use crate::leases::Held;
 use crate::log::EventLog;
 use crate::log::hold::Losses;
@@ -75,7 +76,7 @@ pub(super) struct Shell {
     status: watch::Sender<RelayStatus>,
     metrics: RelayMetrics,
     pub(super) spans: PublishSpans,
-    unreadable: Option<String>,
+    unreadable: Option<(Position, String)>,
     trouble: Option<String>,
 }
 
@@ -227,9 +228,9 @@ impl Shell {
             FeedEvent::Lost { position, id } => {
                 self.feed_machine(Input::LogLost { follow, position, id }).await;
             }
-            FeedEvent::Unreadable(told) => {
+            FeedEvent::Unreadable(position, told) => {
                 tracing::error!(error = %told, "the relay stands before a record that it can't read");
-                self.unreadable = Some(told);
+                self.unreadable = Some((position, told));
             }
         }
     }

@@ -18,8 +18,8 @@ pub struct RelayStatus {
     pub waiting_since: Option<Timestamp>,
     /// Whether stream and log were compared since somebody last asked for it. Until then `/readyz` says so.
     pub compared: bool,
-    /// A record that this program can't read: the relay stands before it.
-    pub unreadable: Option<String>,
+    /// A record that this program can't read, and where it stands: the relay does not pass it.
+    pub unreadable: Option<(Position, String)>,
     /// What went wrong last, while something is wrong.
     pub trouble: Option<String>,
 }
@@ -47,7 +47,7 @@ impl RelayStatus {
     /// What is wrong, in a line; none if nothing is.
     #[must_use]
     pub fn degraded(&self) -> Option<String> {
-        if let Some(unreadable) = &self.unreadable {
+        if let Some((_, unreadable)) = &self.unreadable {
             return Some(unreadable.clone());
         }
         if self.state == State::Following {
@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(status.degraded(), None);
         status.state = State::Stopped { sequence: Position::new(5) };
         assert!(status.degraded().unwrap().contains("at sequence 5"), "{status:?}");
-        status.unreadable = Some("the record at position 9".to_owned());
+        status.unreadable = Some((Position::new(9), "the record at position 9".to_owned()));
         assert_eq!(status.degraded().unwrap(), "the record at position 9");
     }
 }
