@@ -60,15 +60,19 @@ pub(crate) fn row_of(answer: &Answer) -> String {
     serde_json::from_str::<One>(&answer.text).unwrap().data.get().to_owned()
 }
 
+/// A page, whose things are kept as text: they may have keys that the JSON library takes for its own.
+#[derive(Deserialize)]
+struct Page<'a> {
+    count: usize,
+    next_cursor: Option<String>,
+    #[serde(borrow)]
+    data: Vec<&'a RawValue>,
+}
+
 /// The things of a page, as they are written.
 pub(crate) fn page_of(answer: &Answer) -> Vec<String> {
-    #[derive(Deserialize)]
-    struct Page<'a> {
-        #[serde(borrow)]
-        data: Vec<&'a RawValue>,
-    }
     let page: Page = serde_json::from_str(&answer.text).unwrap();
-    assert_eq!(answer.body["count"], page.data.len());
+    assert_eq!(page.count, page.data.len());
     page.data.into_iter().map(|thing| thing.get().to_owned()).collect()
 }
 
@@ -78,7 +82,8 @@ pub(crate) async fn walk(service: &Service, path: &str) -> Vec<Answer> {
     let mut cursor = String::new();
     loop {
         let page = service.get(&format!("{path}{cursor}")).await.expect(200);
-        let next = page.body["next_cursor"].as_str().map(|next| format!("&cursor={next}"));
+        let next = serde_json::from_str::<Page>(&page.text).unwrap().next_cursor;
+        let next = next.map(|next| format!("&cursor={next}"));
         pages.push(page);
         match next {
             Some(next) => cursor = next,
