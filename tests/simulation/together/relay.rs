@@ -131,7 +131,19 @@ impl World {
             return Ok(());
         }
         let answer = self.replicas[who].relay.relay.answers.remove(index);
-        self.tell_relay(who, answer)
+        let refused = match &answer {
+            Input::Acked { position, answer, .. } if !is_proof(*answer, *position) => Some(*position),
+            _ => None,
+        };
+        let before = self.replicas[who].relay.relay.machine.proven();
+        self.tell_relay(who, answer)?;
+        let proven = self.replicas[who].relay.relay.machine.proven();
+        match refused {
+            Some(position) if before < position && position <= proven => {
+                Err(format!("relay {who} counts {position} as published, for which it was told otherwise"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Log or stream do what a request says.
@@ -298,4 +310,9 @@ impl World {
         self.replicas[who].relay.relay.connected = true;
         self.tell_relay(who, Input::Connected)
     }
+}
+
+/// Whether the event at this position is in the stream, at its place, by what was answered to its publish.
+fn is_proof(answer: Answer, position: Position) -> bool {
+    answer == (Answer::Stored { sequence: position.get() })
 }
