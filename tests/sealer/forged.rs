@@ -59,10 +59,8 @@ async fn nothing_is_published_behind_a_checkpoint_of_another_past() {
     assert_eq!(stage.published().await[published..], [forged]);
 }
 
-/// Whoever drowns what was published in other messages does not make it unseen.
-#[tokio::test(flavor = "multi_thread")]
-async fn foreign_messages_do_not_hide_what_was_published() {
-    let stage = Stage::new().await;
+/// What was sealed and published is changed, and nothing on record tells of it any more. Gives the size of what was sealed.
+async fn changed_and_forgotten(stage: &Stage) -> u64 {
     let service = stage.serve().await;
     write(&service, 20).await;
     let size = stage.all_sealed().await;
@@ -70,6 +68,14 @@ async fn foreign_messages_do_not_hide_what_was_published() {
     drop(service);
     stage.change(2).await;
     stage.forget_seals().await;
+    size
+}
+
+/// Whoever drowns what was published in other messages does not make it unseen.
+#[tokio::test(flavor = "multi_thread")]
+async fn foreign_messages_do_not_hide_what_was_published() {
+    let stage = Stage::new().await;
+    let size = changed_and_forgotten(&stage).await;
     let client = async_nats::connect(stage.platform.nats.url()).await.unwrap();
     let context = jetstream::new(client);
     let mut sent = Vec::new();
@@ -117,13 +123,7 @@ async fn a_key_that_was_put_on_record_signs_no_newest_checkpoint() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_was_put_on_record_hides_no_published_checkpoint() {
     let stage = Stage::new().await;
-    let service = stage.serve().await;
-    write(&service, 20).await;
-    let size = stage.all_sealed().await;
-    stage.assert_published().await;
-    drop(service);
-    stage.change(2).await;
-    stage.forget_seals().await;
+    let size = changed_and_forgotten(&stage).await;
     let theirs = new_key(ORIGIN);
     let (forged, _) = signed(&stage, &theirs).await;
     table::keep_key(&mut stage.connection().await, &stage.origin, theirs.public()).await.unwrap();
