@@ -96,11 +96,28 @@ pub(super) fn lock(folder: &Path, patience: Duration) -> Result<File, DevError> 
     }
 }
 
-/// Writes our process id into a lock that we hold, for those who find it taken.
-pub(super) fn sign(lock: &mut File, folder: &Path) -> Result<(), DevError> {
+/// A folder that is ours until this is dropped.
+#[derive(Debug)]
+pub(super) struct Taken(File);
+
+/// Takes `folder`, and writes our process id where those look who find it taken.
+pub(super) fn take(folder: &Path) -> Result<Taken, DevError> {
+    let taken = Taken(lock(folder, Duration::ZERO)?);
+    let mut file = &taken.0;
     let signed =
-        lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| writeln!(lock, "{}", std::process::id()));
-    signed.map_err(DevError::io("write", &folder.join(LOCK)))
+        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+    signed.map_err(DevError::io("write", &folder.join(LOCK)))?;
+    Ok(taken)
+}
+
+impl Drop for Taken {
+    /// Closing the file would not do: a process that another thread has just forked has the file too until it becomes
+    /// its program.
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "a data folder stays locked until this process has ended");
+        }
+    }
 }
 
 fn holder(lock: &mut File) -> Option<u32> {
@@ -114,17 +131,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_held_lock_names_its_holder_and_is_free_afterwards() {
+    fn a_folder_that_is_taken_names_its_holder_and_is_free_afterwards() {
         let folder = tempfile::tempdir().unwrap();
-        let mut held = lock(folder.path(), Duration::ZERO).unwrap();
-        sign(&mut held, folder.path()).unwrap();
-        let error = lock(folder.path(), Duration::ZERO).unwrap_err();
+        let taken = take(folder.path()).unwrap();
+        let error = take(folder.path()).unwrap_err();
         assert!(
             matches!(error, DevError::InUse { holder: Some(pid), .. } if pid == std::process::id()),
             "{error}"
         );
-        drop(held);
-        lock(folder.path(), Duration::ZERO).unwrap();
+        // As a process has it that was forked meanwhile.
+        let forked = taken.0.try_clone().unwrap();
+        drop(taken);
+        take(folder.path()).unwrap();
+        drop(forked);
     }
 
     #[test]

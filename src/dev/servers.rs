@@ -1,12 +1,10 @@
 //! Both servers of `vtid-ledger dev`, in one data folder.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::endpoints::Endpoints;
 use super::error::DevError;
-use super::folder;
+use super::folder::{self, Taken};
 use super::nats::{NatsOptions, NatsServer};
 use super::postgres::{PostgresOptions, PostgresServer};
 use super::user::ServerUser;
@@ -20,7 +18,7 @@ pub struct DevServers {
     pub nats: NatsServer,
     data: PathBuf,
     /// Let go last: a folder that can be taken has no servers of ours.
-    lock: File,
+    taken: Taken,
 }
 
 impl DevServers {
@@ -30,13 +28,13 @@ impl DevServers {
     /// # Errors
     /// The folder in use by another process, out of reach, or a server that can't be started.
     pub async fn start(data: &Path, guard: &Path) -> Result<Self, DevError> {
-        let (data, lock) = open(data)?;
+        let (data, taken) = open(data)?;
         let postgres = PostgresOptions::new(data.join("postgres"), guard);
         let nats = NatsOptions::new(data.join("nats"), guard);
         // Not one after the other, and not giving up on one because of the other: both are settled when this returns.
         let (postgres, nats) = tokio::join!(PostgresServer::start(&postgres), NatsServer::start(&nats));
         match (postgres, nats) {
-            (Ok(postgres), Ok(nats)) => Ok(Self { postgres, nats, data, lock }),
+            (Ok(postgres), Ok(nats)) => Ok(Self { postgres, nats, data, taken }),
             (Ok(postgres), Err(error)) => postgres.stop().await.and(Err(error)),
             (Err(error), Ok(nats)) => nats.stop().await.and(Err(error)),
             (Err(error), Err(_)) => Err(error),
@@ -67,17 +65,16 @@ impl DevServers {
     pub async fn stop(self) -> Result<(), DevError> {
         let removed = Endpoints::remove(&self.data);
         let (postgres, nats) = tokio::join!(self.postgres.stop(), self.nats.stop());
-        drop(self.lock);
+        drop(self.taken);
         removed.and(postgres).and(nats)
     }
 }
 
 /// Makes the folder, takes its lock, and removes what a killed run left for others to find.
-fn open(data: &Path) -> Result<(PathBuf, File), DevError> {
+fn open(data: &Path) -> Result<(PathBuf, Taken), DevError> {
     let user = ServerUser::choose(&data.join("postgres").join("data"))?;
     let data = folder::make(data, user.as_ref())?;
-    let mut lock = folder::lock(&data, Duration::ZERO)?;
-    folder::sign(&mut lock, &data)?;
+    let taken = folder::take(&data)?;
     Endpoints::remove(&data)?;
-    Ok((data, lock))
+    Ok((data, taken))
 }
