@@ -81,12 +81,12 @@ pub(crate) const PATCH_FIELDS: [&str; 3] = ["status", "assignedTo", "metadata"];
 /// `faults` and every further one.
 pub fn create_from(object: Object, faults: Vec<Fault>) -> Result<CreateTask, Vec<Fault>> {
     let mut fields = Fields { object, faults };
-    let family = fields.required("taskFamily", TaskFamily::take);
-    let kind = fields.required("taskType", TaskType::take);
-    let description = fields.required("description", Description::take);
+    let family = fields.required("taskFamily", TaskFamily::parse);
+    let kind = fields.required("taskType", TaskType::parse);
+    let description = fields.required("description", Description::parse);
     let tenant = fields.required("tenant", one(Tenant::parse));
     let status = fields.optional("status", one(Status::parse));
-    let assigned_to = fields.optional("assignedTo", Assignee::take);
+    let assigned_to = fields.optional("assignedTo", Assignee::parse);
     let parent = fields.optional("parentVtid", one(Vtid::parse)).map(ParentRef::from);
     let metadata = fields.metadata();
     fields.refuse_unknown(&CREATE_FIELDS);
@@ -118,7 +118,7 @@ pub fn patch_from(object: Object, faults: Vec<Fault>) -> Result<PatchTask, Vec<F
     };
     let assigned_to = match fields.object.get("assignedTo") {
         Some(Json::Null) => Change::Clear,
-        _ => fields.optional("assignedTo", Assignee::take).map_or(Change::Keep, Change::Set),
+        _ => fields.optional("assignedTo", Assignee::parse).map_or(Change::Keep, Change::Set),
     };
     let metadata = fields.metadata();
     fields.refuse_unknown(&PATCH_FIELDS);
@@ -130,8 +130,8 @@ pub fn patch_from(object: Object, faults: Vec<Fault>) -> Result<PatchTask, Vec<F
 }
 
 /// A parser with one possible fault, in the form of those with several.
-fn one<T, E: ToString>(parse: impl Fn(&str) -> Result<T, E>) -> impl Fn(String) -> Result<T, Vec<E>> {
-    move |text| parse(&text).map_err(|fault| vec![fault])
+fn one<T, E: ToString>(parse: impl Fn(&str) -> Result<T, E>) -> impl Fn(&str) -> Result<T, Vec<E>> {
+    move |text| parse(text).map_err(|fault| vec![fault])
 }
 
 /// Takes the fields out of an object one by one and notes what is wrong with each.
@@ -144,7 +144,7 @@ impl Fields {
     fn required<T, E: ToString>(
         &mut self,
         field: &str,
-        parse: impl Fn(String) -> Result<T, Vec<E>>,
+        parse: impl Fn(&str) -> Result<T, Vec<E>>,
     ) -> Option<T> {
         if matches!(self.object.get(field), None | Some(Json::Null)) {
             self.faults.push(Fault::of_field(field, "is required"));
@@ -156,11 +156,11 @@ impl Fields {
     fn optional<T, E: ToString>(
         &mut self,
         field: &str,
-        parse: impl Fn(String) -> Result<T, Vec<E>>,
+        parse: impl Fn(&str) -> Result<T, Vec<E>>,
     ) -> Option<T> {
         match self.object.take(field) {
             None | Some(Json::Null) => None,
-            Some(Json::String(text)) => match parse(text) {
+            Some(Json::String(text)) => match parse(&text) {
                 Ok(value) => Some(value),
                 Err(found) => {
                     self.faults.extend(found.iter().map(|fault| Fault::of_field(field, fault.to_string())));

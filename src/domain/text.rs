@@ -63,11 +63,12 @@ fn is_printable_ascii(text: &str) -> bool {
     text.bytes().fold(true, |printable, byte| printable & (b' '..=b'~').contains(&byte))
 }
 
+// Shared: an event, the states that come of it, and all that is kept of them in memory have one text.
 macro_rules! text_type {
-    ($(#[$doc:meta])* $name:ident($text:ty), $rule:expr) => {
+    ($(#[$doc:meta])* $name:ident, $rule:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name($text);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// What it keeps to.
@@ -78,15 +79,7 @@ macro_rules! text_type {
             /// # Errors
             /// Every fault that it has, not only the first.
             pub fn parse(text: &str) -> Result<Self, Vec<TextFault>> {
-                Self::take(text.to_owned())
-            }
-
-            /// As [`Self::parse`], without a copy.
-            ///
-            /// # Errors
-            /// The same.
-            pub fn take(text: String) -> Result<Self, Vec<TextFault>> {
-                let found = faults(&text, &Self::RULE);
+                let found = faults(text, &Self::RULE);
                 if found.is_empty() { Ok(Self(text.into())) } else { Err(found) }
             }
 
@@ -113,27 +106,27 @@ macro_rules! text_type {
 
 text_type!(
     /// The family of a task (`task_family`): not blank, 100 characters at most.
-    TaskFamily(Box<str>),
+    TaskFamily,
     Rule { may_be_blank: false, max_characters: 100, max_bytes: usize::MAX, controls: &[] }
 );
 text_type!(
     /// The type of a task within its family (`task_type`): not blank, 100 characters at most.
-    TaskType(Box<str>),
+    TaskType,
     Rule { may_be_blank: false, max_characters: 100, max_bytes: usize::MAX, controls: &[] }
 );
 text_type!(
     /// What the task is about: not blank, 10,000 characters and 16 KiB at most; newline and tab are allowed.
-    Description(Box<str>),
+    Description,
     Rule { may_be_blank: false, max_characters: 10_000, max_bytes: 16 * 1024, controls: &['\n', '\t'] }
 );
 text_type!(
     /// To whom the task is assigned: 200 characters at most.
-    Assignee(Box<str>),
+    Assignee,
     Rule { may_be_blank: true, max_characters: 200, max_bytes: usize::MAX, controls: &[] }
 );
 text_type!(
     /// Who asked: a token's `sub`; 255 characters at most. Shared by all that they ask for.
-    ActorId(Arc<str>),
+    ActorId,
     Rule { may_be_blank: false, max_characters: 255, max_bytes: usize::MAX, controls: &[] }
 );
 

@@ -1,21 +1,35 @@
-//! The quick look at a record beside the parser: it finds what the parser finds, and accepts nothing that the parser
-//! refuses.
+//! The quick look at a record, and its quick reading, beside the parser: they find what the parser finds, and accept
+//! nothing that the parser refuses.
 
 use std::sync::Arc;
 
 use proptest::prelude::*;
 use vtid_ledger::audit::glance::{Glance, Scratch, key_mark};
 use vtid_ledger::domain::lawful::Fact;
-use vtid_ledger::domain::record::Recorded;
+use vtid_ledger::domain::record::{LedgerId, RecordError, Recorded};
 use vtid_ledger::domain::time::Timestamp;
 
 use super::logs::{random_log, records};
 
-/// Holds a look to the parser; tells whether it knew the line.
+/// What the parser says alone: nothing is printed with a space in front.
+fn parsed(text: &str) -> Result<(Recorded, LedgerId), RecordError> {
+    Recorded::parse_with_source(Arc::from(format!(" {text}")))
+}
+
+/// Holds a look and a reading to the parser; tells whether the look knew the line.
 fn agrees(line: &[u8], scratch: &mut Scratch) -> Result<bool, TestCaseError> {
-    let Some(glance) = Glance::at(line, scratch) else { return Ok(false) };
-    let text = std::str::from_utf8(line).map_err(|_| TestCaseError::fail("not UTF-8"))?;
-    let parsed = Recorded::parse_with_source(Arc::from(text));
+    let glance = Glance::at(line, scratch);
+    let Ok(text) = std::str::from_utf8(line) else {
+        prop_assert_eq!(glance, None);
+        return Ok(false);
+    };
+    let parsed = parsed(text);
+    let read = Recorded::parse_with_source(Arc::from(text));
+    let of = |read: &Result<(Recorded, LedgerId), RecordError>| {
+        read.clone().map(|(recorded, source)| (recorded.event, source))
+    };
+    prop_assert_eq!(of(&read), of(&parsed), "{}", text);
+    let Some(glance) = glance else { return Ok(false) };
     let (recorded, source) =
         parsed.map_err(|error| TestCaseError::fail(format!("accepted what is refused: {error}: {text}")))?;
     prop_assert_eq!(glance.fact(line), Fact::of(&recorded, source));
@@ -142,7 +156,7 @@ proptest! {
         other[at] = byte;
         let other = String::from_utf8(other).unwrap();
         for text in [time, other] {
-            prop_assert_eq!(vtid_ledger::audit::glance::time(&text), Timestamp::parse(&text).ok(), "{}", text);
+            prop_assert_eq!(vtid_ledger::domain::record::attributes::time(&text), Timestamp::parse(&text).ok(), "{}", text);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Whether what comes next is metadata as the ledger prints it: compact, within its limits, no key twice.
 
-use super::reader::{Reader, Span};
 use crate::domain::metadata::{MAX_BYTES, MAX_DEPTH};
+use crate::domain::record::reader::{Piece, Reader, Span};
 
 /// Keys of one object that are compared with each other here; with more of them the parser looks at the record.
 const MAX_KEYS: usize = 64;
@@ -91,7 +91,7 @@ impl Open<'_> {
     fn key(&mut self, reader: &mut Reader) -> Option<()> {
         reader.literal("\"")?;
         // A key with escapes could be another one's twin.
-        let (text, span) = reader.plain()?;
+        let Piece { text, span } = reader.plain()?;
         reader.literal(":")?;
         let Level::Object(first) = self.levels[self.depth - 1] else { return None };
         let known = &self.keys[first..];

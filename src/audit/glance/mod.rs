@@ -8,23 +8,22 @@
 //! [`Recorded::parse_with_source`]: crate::domain::record::Recorded::parse_with_source
 
 mod metadata;
-mod reader;
 
-use chrono::NaiveDate;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::domain::command::ParentRef;
 use crate::domain::event::EventType;
 use crate::domain::lawful::{Asked, Fact, Text};
-use crate::domain::origin::{IdempotencyKey, RequestHash, RequestId, Role, TraceParent};
+use crate::domain::origin::{IdempotencyKey, RequestId, Role, TraceParent};
 use crate::domain::position::{Position, Version};
 use crate::domain::record::LedgerId;
+use crate::domain::record::attributes::Attributes;
+use crate::domain::record::reader::{Reader, Span};
 use crate::domain::status::Status;
 use crate::domain::text::{ActorId, Assignee, Description, TaskFamily, TaskType, Tenant};
 use crate::domain::time::Timestamp;
 use crate::domain::vtid::Vtid;
-use reader::{Reader, Span};
 
 /// What stands at the beginning of every record, and of no other line of an export.
 pub const RECORD_BEGINS: &[u8] = b"{\"specversion\"";
@@ -135,59 +134,35 @@ impl Glance {
 }
 
 fn attributes(reader: &mut Reader, scratch: &mut Scratch) -> Option<Glance> {
-    reader.literal(r#"{"specversion":"1.0","id":""#)?;
-    let id = reader.read(uuid)?;
-    reader.literal(r#","source":""#)?;
-    let source = reader.plain().and_then(|(text, _)| scratch.source(text))?;
-    reader.literal(r#","type":""#)?;
-    let kind = reader.read(EventType::parse)?;
-    reader.literal(r#","subject":""#)?;
-    let vtid = reader.read(|text| Vtid::parse_possible(text).ok())?;
-    reader.literal(r#","time":""#)?;
-    let time = reader.read(time)?;
-    reader.literal(r#","datacontenttype":"application/json","position":""#)?;
-    let position = reader.read(count).map(Position::new)?;
-    reader.literal(r#","streamversion":""#)?;
-    let version = reader.read(count).map(Version::new)?;
-    reader.literal(r#","tenant":""#)?;
-    let tenant = reader.allowed(Tenant::allows)?;
-    reader.literal(r#","actor":""#)?;
-    let (actor_text, actor) = reader.plain().filter(|(text, _)| ActorId::allows(text))?;
-    reader.literal(r#","actorrole":""#)?;
-    let role = reader.read(Role::parse)?;
-    let actor_tenant =
-        if reader.skip(r#","actortenant":""#) { Some(reader.allowed(Tenant::allows)?) } else { None };
-    reader.literal(r#","correlationid":""#)?;
-    let request = reader.allowed(RequestId::allows)?;
-    if reader.skip(r#","traceparent":""#) {
-        reader.allowed(TraceParent::allows)?;
+    let found = Attributes::read(reader)?;
+    let source = scratch.source(found.source)?;
+    let allowed = Tenant::allows(found.tenant.text)
+        && ActorId::allows(found.actor.text)
+        && found.actor_tenant.is_none_or(|tenant| Tenant::allows(tenant.text))
+        && RequestId::allows(found.request.text)
+        && found.traceparent.is_none_or(TraceParent::allows)
+        && found.idempotency.is_none_or(|(key, _)| IdempotencyKey::allows(key));
+    if !allowed {
+        return None;
     }
-    let key = if reader.skip(r#","idempotencykey":""#) {
-        let (key, _) = reader.plain().filter(|(key, _)| IdempotencyKey::allows(key))?;
-        reader.literal(r#","requesthash":""#)?;
-        reader.read(RequestHash::parse)?;
-        Some(key_mark(actor_text, key))
-    } else {
-        None
-    };
-    reader.literal(r#","data":{"#)?;
-    let asked = match kind {
+    let asked = match found.kind {
         EventType::Created => create(reader, scratch)?,
-        EventType::Updated | EventType::Completed => patch(reader, kind == EventType::Completed, scratch)?,
+        EventType::Updated => patch(reader, false, scratch)?,
+        EventType::Completed => patch(reader, true, scratch)?,
     };
     Some(Glance {
-        position,
-        id,
+        position: found.position,
+        id: found.id,
         source,
-        vtid,
-        version,
-        time,
-        tenant,
-        actor,
-        role,
-        actor_tenant,
-        request,
-        key,
+        vtid: found.vtid,
+        version: found.version,
+        time: found.time,
+        tenant: found.tenant.span,
+        actor: found.actor.span,
+        role: found.role,
+        actor_tenant: found.actor_tenant.map(|tenant| tenant.span),
+        request: found.request.span,
+        key: found.idempotency.map(|(key, _)| key_mark(found.actor.text, key)),
         asked,
     })
 }
@@ -242,35 +217,4 @@ fn patch(reader: &mut Reader, completes: bool, scratch: &mut Scratch) -> Option<
     }
     reader.literal("}")?;
     Some(GlancedAsk::Patch { completes, status, is_empty })
-}
-
-/// A UUID as the ledger prints it.
-fn uuid(text: &str) -> Option<Uuid> {
-    Uuid::try_parse(text).ok().filter(|_| text.len() == 36)
-}
-
-/// 1, 2, 3, … up to what PostgreSQL can count.
-fn count(text: &str) -> Option<u64> {
-    let has_form = matches!(text.as_bytes().first(), Some(b'1'..=b'9'))
-        && text.len() <= 19
-        && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse::<i64>().ok().filter(|_| has_form).and_then(|count| u64::try_from(count).ok())
-}
-
-/// As [`Timestamp::parse`], without printing it again.
-#[must_use]
-pub fn time(text: &str) -> Option<Timestamp> {
-    let bytes: &[u8; 24] = text.as_bytes().try_into().ok()?;
-    let is_between = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (23, b'Z')]
-        .into_iter()
-        .all(|(at, byte)| bytes[at] == byte);
-    let number = |from: usize, to: usize| {
-        bytes[from..to].iter().try_fold(0u32, |number, byte| {
-            byte.is_ascii_digit().then(|| number * 10 + u32::from(byte - b'0'))
-        })
-    };
-    let year = i32::try_from(number(0, 4)?).ok().filter(|year| *year > 0 && is_between)?;
-    let date = NaiveDate::from_ymd_opt(year, number(5, 7)?, number(8, 10)?)?;
-    let time = date.and_hms_milli_opt(number(11, 13)?, number(14, 16)?, number(17, 19)?, number(20, 23)?)?;
-    Some(Timestamp::from_millis(time.and_utc().timestamp_millis()))
 }

@@ -1,10 +1,10 @@
-//! Going through a line from left to right, as long as it is what the ledger prints.
+//! Going through a record from left to right, as long as it is what the ledger prints.
 
 use std::borrow::Cow;
 
 /// A piece of a line. Lines have 65,535 bytes at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
+pub(crate) struct Span {
     from: u16,
     to: u16,
 }
@@ -15,19 +15,26 @@ impl Span {
     }
 
     /// The piece of the line that it was found in.
-    pub(super) fn of(self, line: &[u8]) -> &[u8] {
+    pub(crate) fn of(self, line: &[u8]) -> &[u8] {
         line.get(usize::from(self.from)..usize::from(self.to)).unwrap_or_default()
     }
 }
 
+/// A text without escapes, and where it stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Piece<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) span: Span,
+}
+
 /// A line, and how far it was read. Whatever gives none ends the reading: the line has another form.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     line: &'a str,
     at: usize,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(line: &'a str) -> Self {
+    pub(crate) fn new(line: &'a str) -> Self {
         Self { line, at: 0 }
     }
 
@@ -35,16 +42,16 @@ impl<'a> Reader<'a> {
         self.line.as_bytes().get(self.at..).unwrap_or_default()
     }
 
-    pub(super) fn at_end(&self) -> bool {
+    pub(crate) fn at_end(&self) -> bool {
         self.at == self.line.len()
     }
 
-    pub(super) fn peek(&self) -> Option<u8> {
+    pub(crate) fn peek(&self) -> Option<u8> {
         self.line.as_bytes().get(self.at).copied()
     }
 
     /// Takes one byte.
-    pub(super) fn next(&mut self) -> Option<u8> {
+    pub(crate) fn next(&mut self) -> Option<u8> {
         let byte = self.peek()?;
         self.at += 1;
         Some(byte)
@@ -52,13 +59,13 @@ impl<'a> Reader<'a> {
 
     /// Takes this very text.
     #[inline]
-    pub(super) fn literal(&mut self, text: &str) -> Option<()> {
+    pub(crate) fn literal(&mut self, text: &str) -> Option<()> {
         self.skip(text).then_some(())
     }
 
     /// Takes this very text, if it comes next.
     #[inline]
-    pub(super) fn skip(&mut self, text: &str) -> bool {
+    pub(crate) fn skip(&mut self, text: &str) -> bool {
         let comes = self.rest().starts_with(text.as_bytes());
         if comes {
             self.at += text.len();
@@ -67,7 +74,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The rest of a string without escapes; takes its closing quote.
-    pub(super) fn plain(&mut self) -> Option<(&'a str, Span)> {
+    pub(crate) fn plain(&mut self) -> Option<Piece<'a>> {
         let from = self.at;
         let to = from + plain_bytes(self.rest());
         if self.line.as_bytes().get(to) != Some(&b'"') {
@@ -75,22 +82,29 @@ impl<'a> Reader<'a> {
         }
         let text = self.line.get(from..to)?;
         self.at = to + 1;
-        Some((text, Span::new(from, to)?))
+        Some(Piece { text, span: Span::new(from, to)? })
+    }
+
+    /// Takes all that is left, and gives what comes before `end`, with which it must end.
+    pub(crate) fn before(&mut self, end: &str) -> Option<&'a str> {
+        let before = self.line.get(self.at..)?.strip_suffix(end)?;
+        self.at = self.line.len();
+        Some(before)
     }
 
     /// As [`Self::plain`], which must be what `allows` takes.
-    pub(super) fn allowed(&mut self, allows: impl Fn(&str) -> bool) -> Option<Span> {
-        let (text, span) = self.plain()?;
-        allows(text).then_some(span)
+    pub(crate) fn allowed(&mut self, allows: impl Fn(&str) -> bool) -> Option<Span> {
+        let piece = self.plain()?;
+        allows(piece.text).then_some(piece.span)
     }
 
     /// As [`Self::plain`], which must be what `parse` reads.
-    pub(super) fn read<T>(&mut self, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
-        self.plain().and_then(|(text, _)| parse(text))
+    pub(crate) fn read<T>(&mut self, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        self.plain().and_then(|piece| parse(piece.text))
     }
 
     /// The rest of a string, its escapes resolved; takes its closing quote.
-    pub(super) fn text(&mut self) -> Option<Cow<'a, str>> {
+    pub(crate) fn text(&mut self) -> Option<Cow<'a, str>> {
         let from = self.at;
         if self.string()? {
             return self.line.get(from..self.at - 1).map(Cow::Borrowed);
@@ -101,7 +115,7 @@ impl<'a> Reader<'a> {
 
     /// Takes the rest of a string with its closing quote; tells whether it has no escapes. None where an escape is one
     /// that needs a closer look: U+0000, and the halves of surrogate pairs.
-    pub(super) fn string(&mut self) -> Option<bool> {
+    pub(crate) fn string(&mut self) -> Option<bool> {
         let mut plain = true;
         loop {
             self.at += plain_bytes(self.rest());
@@ -131,19 +145,19 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes the digits that come next; tells how many.
-    pub(super) fn digits(&mut self) -> usize {
+    pub(crate) fn digits(&mut self) -> usize {
         let count = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
         self.at += count;
         count
     }
 
     /// The whole line.
-    pub(super) fn line(&self) -> &'a [u8] {
+    pub(crate) fn line(&self) -> &'a [u8] {
         self.line.as_bytes()
     }
 
     /// How many bytes were read.
-    pub(super) fn position(&self) -> usize {
+    pub(crate) fn position(&self) -> usize {
         self.at
     }
 }
