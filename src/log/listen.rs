@@ -68,7 +68,7 @@ async fn listen_once(
         if notification.channel() == LEASES {
             freed.send_modify(|times| *times += 1);
         } else if let Ok(position) = notification.payload().parse() {
-            log.hear_of(Position::new(position));
+            log.told_of(Position::new(position));
         }
     }
 }

@@ -35,6 +35,7 @@ pub mod view;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
 use tokio::sync::watch;
 
@@ -44,6 +45,7 @@ use crate::domain::record::LedgerId;
 use entry::Entry;
 use follow::Follower;
 use hold::Losses;
+use notify::Told;
 use pool::Pool;
 use tail::Tail;
 
@@ -67,6 +69,8 @@ struct Shared {
     handed_over: watch::Sender<Position>,
     /// The writer waits for its turn, after which it hands over all that others have appended.
     awaits_turn: AtomicBool,
+    /// The last notification that any process sent, as far as this one knows.
+    told: watch::Sender<Option<Told>>,
 }
 
 /// Tells one state of the log's tail in memory from another.
@@ -83,10 +87,19 @@ impl EventLog {
     #[must_use]
     pub fn new(pool: Pool, ledger: LedgerId, tail_bytes: usize) -> Self {
         let [heard, handed_over] = std::array::from_fn(|_| watch::Sender::new(Position::ZERO));
-        let (tail_changes, tail_forgotten, awaits_turn) = Default::default();
+        let (tail_changes, tail_forgotten, awaits_turn, told) = Default::default();
         let tail = Tail::new(tail_bytes);
-        let shared =
-            Shared { pool, ledger, tail, tail_changes, tail_forgotten, heard, handed_over, awaits_turn };
+        let shared = Shared {
+            pool,
+            ledger,
+            tail,
+            tail_changes,
+            tail_forgotten,
+            heard,
+            handed_over,
+            awaits_turn,
+            told,
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -163,6 +176,17 @@ impl EventLog {
             *heard = position.max(*heard);
             news
         });
+    }
+
+    /// All processes are told by now that there is an event at `position`, this one by itself or by a notification.
+    pub fn told_of(&self, position: Position) {
+        self.shared.told.send_replace(Some(Told { position, at: Instant::now() }));
+        self.hear_of(position);
+    }
+
+    /// Changes whenever somebody told.
+    fn told(&self) -> watch::Receiver<Option<Told>> {
+        self.shared.told.subscribe()
     }
 
     /// Changes whenever this process's own writer has handed something over: what other processes are to hear of.
