@@ -1,5 +1,4 @@
-//! What the log shows under the append lock, of the little that a writer has to know: in one look, since nobody can append
-//! until it is over.
+//! What the log shows under the append lock, of the little that a writer has to know.
 
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
@@ -57,33 +56,31 @@ impl TailView {
     }
 }
 
-/// See [`super::turn::Turn::view`].
-pub(super) async fn view(
+/// Takes the exclusive append lock for the session, within `patience_ms`, and looks at the log from `head` on, and whether
+/// `unsettled` is in it: in one round trip, since nobody else can append until the turn is over.
+///
+/// # Errors
+/// [`ReadError`]; the lock's time-out, without the lock. After any other the lock may be held.
+pub(super) async fn take_turn(
     connection: &mut PgConnection,
+    patience_ms: i32,
     head: Option<Cursor>,
     unsettled: Option<Cursor>,
 ) -> Result<TurnView, ReadError> {
     // Without a head no event of the tail is asked for.
     let rows = sqlx::query(
-        "select l.number as losses, h.reason, h.first, h.last, u.event_id as unsettled, e.position, e.event_id, e.body
-         from (select max(number) as number from ledger.accepted_loss) l
-         left join (
-             select reason, position as first, last_position as last from ledger.hold order by only_row desc limit 1
-         ) h on true
-         left join ledger.event u on u.position = $1
-         left join (
-             select position, event_id, body from ledger.event where position >= $2 order by position limit $3
-         ) e on true
-         order by e.position",
+        "select losses, reason, first_lost, last_lost, unsettled_id, event_position as position, event_id, body
+         from ledger.take_turn($1, $2, $3, $4)",
     )
-    .bind(unsettled.map(|last| last.position().to_i64()))
+    .bind(patience_ms)
     .bind(head.map_or(1, |head| head.position().to_i64().max(1)))
     .bind(head.map_or(0, |_| i64::from(TAIL_EVENTS) + 1))
+    .bind(unsettled.map(|last| last.position().to_i64()))
     .fetch_all(&mut *connection)
     .await?;
     let Some(first) = rows.first() else { return Err(sqlx::Error::RowNotFound.into()) };
     let losses: Option<i64> = first.try_get("losses")?;
-    let found: Option<Uuid> = first.try_get("unsettled")?;
+    let found: Option<Uuid> = first.try_get("unsettled_id")?;
     Ok(TurnView {
         held: hold(first)?,
         losses: Losses(losses.and_then(|number| u64::try_from(number).ok()).unwrap_or(0)),
@@ -94,7 +91,7 @@ pub(super) async fn view(
 
 fn hold(row: &PgRow) -> Result<Option<Hold>, sqlx::Error> {
     let Some(reason) = row.try_get("reason")? else { return Ok(None) };
-    let (position, last) = (row.try_get("first")?, row.try_get("last")?);
+    let (position, last) = (row.try_get("first_lost")?, row.try_get("last_lost")?);
     Ok(Some(Hold { reason, position: Position::from_i64(position), last: Position::from_i64(last) }))
 }
 

@@ -20,7 +20,8 @@ use crate::log::hold::Losses;
 use crate::log::load::{Loaded, Wanted, load};
 use crate::log::read::ReadError;
 use crate::log::servers::{Servers, Timeline};
-use crate::log::turn::{APPEND_LOCK_TIMEOUT, Turn};
+use crate::log::turn::APPEND_LOCK_TIMEOUT;
+use crate::log::turn::writing::WritersTurn;
 use crate::log::view::TurnView;
 
 /// One connection to the primary, or a turn that is open on it.
@@ -38,7 +39,7 @@ pub(super) struct Operations {
 enum State {
     Disconnected,
     Connected(PgConnection),
-    InTurn(Turn),
+    InTurn(WritersTurn),
 }
 
 /// How much longer than other operations the opening of a turn may take: it ends what blocks it, second by second.
@@ -161,11 +162,7 @@ impl Operations {
         }
         let limit = self.limit * TURN_PATIENCE;
         let opening = async {
-            let mut turn = match unsettled {
-                Some(_) => Turn::open_after_append(connection).await?,
-                None => Turn::open(connection).await?,
-            };
-            let view = turn.view(head, unsettled).await?;
+            let (turn, view) = WritersTurn::open(connection, head, unsettled).await?;
             self.state = State::InTurn(turn);
             Ok::<TurnView, ReadError>(view)
         };
@@ -189,7 +186,7 @@ impl Operations {
 }
 
 async fn close(
-    mut turn: Turn,
+    mut turn: WritersTurn,
     closing: Closing,
     max_ahead: Duration,
 ) -> (Result<(), Failure>, Option<PgConnection>) {
@@ -198,13 +195,13 @@ async fn close(
             let appended = turn.append(head, max_ahead, &records(&entries)).await;
             let read_only = matches!(&appended, Err(error) if is_read_only(error));
             match outcome(Ok(appended)) {
-                Ok(()) => turn.commit().await,
-                // Nothing is committed, so nothing is in, whatever went wrong.
+                // As any append: the events may be in.
+                Err(Failure::Unknown) => return (Err(Failure::Unknown), None),
                 Err(failure) => {
-                    let failure = if failure == Failure::Unknown { Failure::NotWritten } else { failure };
                     let connection = if read_only { None } else { turn.end().await.ok() };
                     return (Err(failure), connection);
                 }
+                Ok(()) => turn.end().await,
             }
         }
         Closing::Confirm => turn.confirm().await,

@@ -1,4 +1,5 @@
-//! A process that is frozen between Execute and Sync, alive and with its connection open, holds its rows and the append lock:
+//! A process that is frozen between Execute and Sync, alive and with its connection open, holds its rows and the append lock,
+//! and one that is frozen between the round trips of its turn, the lock:
 //! the others are held up for a second, until the first that waits gives up and ends that session; and when it wakes it does
 //! no harm.
 
@@ -27,9 +28,9 @@ async fn a_process_frozen_within_an_append_holds_up_the_others_for_a_moment_and_
     let others = [platform.serve().await, platform.serve().await];
     let mut owner = platform.connection().await;
     let mut all = Vec::new();
-    // In its append; or in a turn's, whose lock nobody shares.
-    for (round, cuts) in [&[Cut::Hold][..], &[Cut::Before, Cut::Hold]].into_iter().cycle().take(4).enumerate()
-    {
+    // In its append, in a turn's, or before that one, whose lock nobody shares.
+    let ways = [&[Cut::Hold][..], &[Cut::Before, Cut::Hold], &[Cut::Before, Cut::HoldBefore]];
+    for (round, cuts) in ways.into_iter().cycle().take(6).enumerate() {
         let name = format!("frozen-{round}");
         all.push(create(&others[0], &format!("{name}-other")).await);
         let task = all.last().unwrap().vtid().to_owned();
@@ -42,7 +43,7 @@ async fn a_process_frozen_within_an_append_holds_up_the_others_for_a_moment_and_
             proxy.arm(*cut, &name);
         }
         let meanwhile = async {
-            let held = proxy.until_cut(Cut::Hold, &name).await.at;
+            let held = proxy.until_cut(*cuts.last().unwrap(), &name).await.at;
             kill(freezing.pid(), Signal::SIGSTOP).unwrap();
             eventually("the frozen session holds its rows", async || ghost(&mut owner).await).await;
             let requests: Vec<String> = (0..CALLERS).map(|caller| format!("{name}-other-{caller}")).collect();

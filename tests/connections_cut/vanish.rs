@@ -15,13 +15,13 @@ use crate::support::{NatsFlavor, eventually};
 /// How many write at once while the vanished client stands in the way.
 const CALLERS: usize = 8;
 
-/// A session that waits for its client and holds the append lock.
+/// A session that waits for its client and holds the append lock: in the middle of a round trip, or between two of them.
 pub(super) async fn ghost(connection: &mut PgConnection) -> Option<i32> {
     sqlx::query_scalar(
         "select a.pid from pg_locks l join pg_stat_activity a on a.pid = l.pid
          where l.locktype = 'advisory' and l.granted and l.mode in ('ShareLock', 'ExclusiveLock')
            and l.database = (select d.oid from pg_database d where d.datname = current_database())
-           and a.state = 'active' and a.wait_event = 'ClientRead'",
+           and a.state in ('active', 'idle') and a.wait_event = 'ClientRead'",
     )
     .fetch_optional(connection)
     .await

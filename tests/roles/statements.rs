@@ -95,10 +95,11 @@ const WRITES: [(&str, &[&str]); 47] = [
 ];
 
 /// Each function of the schema, called so that it changes nothing, and who may.
-const CALLS: [(&str, &[&str]); 9] = [
+const CALLS: [(&str, &[&str]); 10] = [
     ("select ledger.append_lock()", PARTS),
     ("select ledger.projection_lock('x')", &[PROJECTOR]),
     ("select ledger.append(0, null, 0, 0, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')", &[WRITER]),
+    ("select pg_advisory_unlock(ledger.append_lock()) from ledger.take_turn(1000, 1, 0, null)", &[WRITER]),
     ("select ledger.move_cursor('vtid_ledger', 999, 1000, gen_random_uuid())", &[PROJECTOR]),
     ("select ledger.prune_progress('nothing', 1)", &[PROJECTOR]),
     ("select ledger.keep_lease('nothing', gen_random_uuid(), 1)", PARTS),
@@ -212,7 +213,7 @@ pub(super) async fn assert_table(url: &str) {
 }
 
 /// Every right that anybody but the owner has, to the letter: the object, and who may do what with it.
-const RIGHTS: [&str; 30] = [
+const RIGHTS: [&str; 31] = [
     "\"VtidLedger\": authenticated select; service_role select; vtid_ledger_projector delete, insert, select, update",
     "ledger._migrations: vtid_ledger_projector select; vtid_ledger_writer select",
     "ledger.accepted_loss: authenticated select; service_role select; vtid_ledger_projector select; vtid_ledger_writer insert, select",
@@ -240,6 +241,7 @@ const RIGHTS: [&str; 30] = [
     "ledger.prune_progress(): vtid_ledger_projector execute",
     "ledger.seal(): vtid_ledger_writer execute",
     "ledger.snapshot: vtid_ledger_projector insert, select, update; vtid_ledger_writer select",
+    "ledger.take_turn(): vtid_ledger_writer execute",
     "ledger.tile: authenticated select; service_role select; vtid_ledger_projector select; vtid_ledger_writer insert, select",
     "ledger.write_vtid_ledger(): vtid_ledger_projector execute",
     "schema ledger: authenticated usage; service_role usage; vtid_ledger_projector usage; vtid_ledger_writer usage",

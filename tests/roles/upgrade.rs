@@ -19,6 +19,8 @@ use crate::support::{NatsFlavor, database, nats};
 
 /// The last migration that knew no roles.
 const BEFORE: i64 = 2;
+/// What today's writer needs that was not there: the function of its turn, without the rights to it.
+const TURN: &str = include_str!("../../migrations/0008_turn.sql");
 /// Where the read table's rights begin in its SQL.
 const RIGHTS: &str = "-- Who may do what";
 
@@ -39,7 +41,9 @@ async fn migrate_as_before(owner: &mut PgConnection) {
 }
 
 /// Writes and projects as the owner, as services did: a task created as complete, and one that was patched.
-async fn write_as_before(database: &TestDatabase) -> String {
+async fn write_as_before(database: &TestDatabase, connection: &mut PgConnection) -> String {
+    let (turn, _) = TURN.split_once("revoke all").unwrap();
+    sqlx::raw_sql(turn).execute(&mut *connection).await.unwrap();
     let owner = options(database.url(), "before").unwrap();
     let readers = pool(owner.clone(), 4);
     let log = EventLog::new(readers.clone(), ledger_id(&readers).await.unwrap(), 1 << 20);
@@ -63,6 +67,7 @@ async fn write_as_before(database: &TestDatabase) -> String {
     projected.wait_for(|status| status.position >= last).await.unwrap();
     stop.cancel();
     projecting.await.unwrap();
+    sqlx::raw_sql("drop function ledger.take_turn").execute(connection).await.unwrap();
     vtid.to_string()
 }
 
@@ -72,7 +77,7 @@ async fn a_ledger_without_roles_is_migrated_with_all_that_it_holds() {
     let url = platform.database.url();
     let mut owner = PgConnection::connect(url).await.unwrap();
     migrate_as_before(&mut owner).await;
-    let vtid = write_as_before(&platform.database).await;
+    let vtid = write_as_before(&platform.database, &mut owner).await;
     let held = async |connection: &mut PgConnection| -> Vec<String> {
         let held =
             r#"select e::text from ledger.event e union all select t::text from "VtidLedger" t order by 1"#;

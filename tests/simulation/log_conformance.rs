@@ -16,6 +16,7 @@ use vtid_ledger::log::hold::{Hold, Losses, read_losses};
 use vtid_ledger::log::load::load;
 use vtid_ledger::log::read::{ReadError, read_after};
 use vtid_ledger::log::turn::Turn;
+use vtid_ledger::log::turn::writing::WritersTurn;
 use vtid_ledger::writer::machine::Failure;
 
 use super::conformance_steps::{NAME, Step, Steps};
@@ -130,8 +131,7 @@ async fn real(ledger: &TestLedger, connection: PgConnection, step: &Step) -> (Pg
             )
         }
         Step::Turn { head, unsettled, wanted, at, closing } => {
-            let mut turn = Turn::open(connection).await.unwrap();
-            let view = turn.view(*head, *unsettled).await.unwrap();
+            let (mut turn, view) = WritersTurn::open(connection, *head, *unsettled).await.unwrap();
             let loaded = turn.load(wanted, *at).await.unwrap();
             let closed = match closing {
                 Some((head, entries)) => {
@@ -140,8 +140,7 @@ async fn real(ledger: &TestLedger, connection: PgConnection, step: &Step) -> (Pg
                 None => None,
             };
             connection = match closed {
-                Some(Ok(())) => turn.commit().await.unwrap(),
-                Some(Err(_)) => turn.end().await.unwrap(),
+                Some(_) => turn.end().await.unwrap(),
                 None => turn.confirm().await.unwrap(),
             };
             format!("{view:?} {loaded:?} {closed:?}")
@@ -160,7 +159,7 @@ async fn real(ledger: &TestLedger, connection: PgConnection, step: &Step) -> (Pg
         }
         Step::Move(from, to) => format!("{:?}", move_cursor(&mut connection, *from, *to).await),
         Step::Hold(position) => {
-            let turn = Turn::open(connection).await.unwrap();
+            let (turn, _) = WritersTurn::open(connection, None, None).await.unwrap();
             connection = turn.hold(&hold(*position)).await.unwrap();
             String::new()
         }

@@ -15,8 +15,6 @@ pub(crate) enum Kind {
     Append,
     /// The end of a round trip: the server commits what has no transaction of its own, and answers.
     Sync,
-    /// The end of a transaction that was begun by hand, as a turn is: a round trip of its own.
-    Commit,
     /// Anything else.
     Other,
 }
@@ -78,7 +76,6 @@ impl Frontend {
             // The portal's name, then the statement's.
             b'B' if self.appends.contains(strings.nth(1).unwrap()) => Kind::Append,
             b'S' => Kind::Sync,
-            b'Q' if body == b"commit\0" => Kind::Commit,
             _ => Kind::Other,
         }
     }
@@ -106,8 +103,7 @@ fn messages_are_told_however_their_bytes_arrive() {
         (Kind::Other, message(b'B', b"\0two\0ledger.append(")),
         (Kind::Other, message(b'E', b"\0\0\0\0\0")),
         (Kind::Sync, message(b'S', b"")),
-        (Kind::Other, message(b'Q', b"begin\0")),
-        (Kind::Commit, message(b'Q', b"commit\0")),
+        (Kind::Other, message(b'Q', b"ledger.append(\0")),
     ];
     let expected: Vec<Message> =
         sent.iter().map(|(kind, bytes)| Message { kind: *kind, bytes: bytes.clone() }).collect();

@@ -29,16 +29,14 @@ pub(crate) enum Cut {
     After,
     /// The server gets all of it [`LATE`].
     Late,
-    /// The append is one of a turn and passes; the server gets the turn's commit, and its answer is lost.
-    Commit,
-    /// The same, but that the commit does not reach the server.
-    NoCommit,
     /// The server gets all but the end of the round trip, and does not notice that the client is gone.
     Vanish,
     /// The same, and the client can't connect again before the proxy is opened.
     VanishForGood,
     /// The server gets all but the end of the round trip, and the client's side stays open until the server gives it up.
     Hold,
+    /// The same, but that the server gets nothing of it.
+    HoldBefore,
 }
 
 /// A cut that was made.
@@ -210,16 +208,11 @@ impl Link {
                 if message.kind == Kind::Append && armed.is_none() {
                     armed = self.shared.seen(&message.bytes);
                 }
-                let held_back = match &armed {
-                    None => false,
-                    Some((_, Cut::Commit | Cut::NoCommit)) => message.kind == Kind::Commit,
-                    Some(_) => true,
-                };
-                if !held_back {
+                if armed.is_none() {
                     self.server.write_all(&message.bytes).await?;
                     continue;
                 }
-                let last = matches!(message.kind, Kind::Sync | Kind::Commit);
+                let last = message.kind == Kind::Sync;
                 held.push(message);
                 if last && let Some((request, cut)) = armed {
                     return self.cut(cut, request, &held).await;
@@ -243,23 +236,25 @@ impl Link {
         let (last, others) = messages.split_last().unwrap();
         let others: Vec<u8> = others.iter().flat_map(|message| message.bytes.iter().copied()).collect();
         match cut {
-            Cut::Before | Cut::NoCommit => drop(shared.fired(cut, request)),
+            Cut::Before => drop(shared.fired(cut, request)),
             Cut::During => {
                 server.write_all(&parameters[..parameters.len() / 2]).await?;
                 shared.fired(cut, request);
             }
-            Cut::After | Cut::Commit | Cut::Late => {
+            Cut::After | Cut::Late => {
                 drop(client);
                 let fired = shared.fired(cut, request);
                 tokio::time::sleep(if cut == Cut::Late { LATE } else { Duration::ZERO }).await;
                 server.write_all(&[others.as_slice(), &last.bytes].concat()).await?;
                 shared.answered(fired, &answer(&mut server).await?);
             }
-            Cut::Vanish | Cut::VanishForGood | Cut::Hold => {
-                server.write_all(&others).await?;
+            Cut::Vanish | Cut::VanishForGood | Cut::Hold | Cut::HoldBefore => {
+                if cut != Cut::HoldBefore {
+                    server.write_all(&others).await?;
+                }
                 shared.fired(cut, request);
                 // It would find out at once; who is held does not.
-                let _held = (cut == Cut::Hold).then_some(client);
+                let _held = matches!(cut, Cut::Hold | Cut::HoldBefore).then_some(client);
                 // Held open until the server gives it up.
                 while server.read(&mut [0; 1024]).await? > 0 {}
             }

@@ -1,5 +1,8 @@
-//! The turn: a transaction under the exclusive append lock. No append is in flight then, so that what the log
-//! shows is final; the one way in which a writer settles an append that did not simply succeed.
+//! The turn: whatever is done under the exclusive append lock. No append is in flight then, so that what the log
+//! shows is final. Here a turn is a transaction; a writer's, which all others wait for, is a [`writing::WritersTurn`].
+
+mod lock;
+pub mod writing;
 
 use std::time::Duration;
 
@@ -11,29 +14,12 @@ use super::hold::{
     Hold, Losses, accept_loss, lift_hold, read_loss_hold, read_losses, read_past_hold, set_hold,
     set_past_hold,
 };
-use super::load::{Loaded, Wanted, load};
 use super::lookup::event_id_at;
-use super::read::ReadError;
-use super::view::{TurnView, view};
 use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
 use crate::domain::record::Recorded;
-
-/// How long an append waits for a row of another's: with the first try for the lock after it, a little longer than that other
-/// may wait for its client, and less than a second in all, so that nobody who is frozen holds up the others for longer.
-pub const APPEND_LOCK_TIMEOUT: &str = "700ms";
-/// Begins the transaction and takes the lock, in one round trip, since the others wait meanwhile. This long at first, for whoever
-/// comes here because something has blocked an append for some time already.
-const LOCK_SHORTLY: &str =
-    "begin; set local lock_timeout = '100ms'; select pg_advisory_xact_lock(ledger.append_lock())";
-/// This long at first, for whoever has not waited yet: the two above together.
-const LOCK_FIRST: &str =
-    "begin; set local lock_timeout = '800ms'; select pg_advisory_xact_lock(ledger.append_lock())";
-/// This long, each time, with what blocks it ended in between: whoever froze while this one was waiting already is found soon.
-const LOCK_AGAIN: &str =
-    "begin; set local lock_timeout = '200ms'; select pg_advisory_xact_lock(ledger.append_lock())";
-/// How often that is tried.
-const LOCK_TRIES: usize = 40;
+pub use lock::APPEND_LOCK_TIMEOUT;
+use lock::{end_blockers, is_lock_timeout, millis, waits};
 
 /// A transaction that holds the exclusive append lock, until it is ended or dropped.
 pub struct Turn {
@@ -47,23 +33,18 @@ impl Turn {
     ///
     /// # Errors
     /// Whatever the driver says; the lock's time-out where somebody kept it for longer than all tries.
-    pub async fn open(connection: PgConnection) -> Result<Self, sqlx::Error> {
-        Self::open_by(connection, LOCK_FIRST).await
-    }
-
-    /// As [`Turn::open`], after an append that may have waited for [`APPEND_LOCK_TIMEOUT`] already.
-    ///
-    /// # Errors
-    /// Those of [`Turn::open`].
-    pub async fn open_after_append(connection: PgConnection) -> Result<Self, sqlx::Error> {
-        Self::open_by(connection, LOCK_SHORTLY).await
-    }
-
-    async fn open_by(mut connection: PgConnection, first: &'static str) -> Result<Self, sqlx::Error> {
+    pub async fn open(mut connection: PgConnection) -> Result<Self, sqlx::Error> {
         let mut blocked = sqlx::Error::PoolTimedOut;
-        for wait in [first].into_iter().chain([LOCK_AGAIN; LOCK_TRIES]) {
-            match sqlx::raw_sql(wait).execute(&mut connection).await.map(drop) {
-                Ok(()) => return Ok(Self { connection, losses: None }),
+        for wait in waits(false) {
+            sqlx::raw_sql("begin").execute(&mut connection).await?;
+            let locked = sqlx::query(
+                "select set_config('lock_timeout', $1, true), pg_advisory_xact_lock(ledger.append_lock())",
+            )
+            .bind(millis(wait).to_string())
+            .execute(&mut connection)
+            .await;
+            match locked {
+                Ok(_) => return Ok(Self { connection, losses: None }),
                 Err(error) if is_lock_timeout(&error) => {
                     sqlx::raw_sql("rollback").execute(&mut connection).await?;
                     end_blockers(&mut connection).await?;
@@ -73,20 +54,6 @@ impl Turn {
             }
         }
         Err(blocked)
-    }
-
-    /// What the log shows from `head` on, and whether `unsettled` is in it; nothing can be appended by anybody else until the turn ends.
-    ///
-    /// # Errors
-    /// [`ReadError`], of which [`ReadError::OtherPast`] is told by [`super::view::TailView`] instead.
-    pub async fn view(
-        &mut self,
-        head: Option<Cursor>,
-        unsettled: Option<Cursor>,
-    ) -> Result<TurnView, ReadError> {
-        let view = view(&mut self.connection, head, unsettled).await?;
-        self.losses = Some(view.losses);
-        Ok(view)
     }
 
     /// For a look at what others own, while nothing can be appended.
@@ -110,14 +77,6 @@ impl Turn {
     pub async fn has_lost(&mut self, event: Cursor, known: Losses) -> Result<bool, sqlx::Error> {
         let (_, losses) = self.stand().await?;
         Ok(losses <= known && event_id_at(&mut self.connection, event.position()).await? != event.id())
-    }
-
-    /// Loads states within the turn.
-    ///
-    /// # Errors
-    /// [`ReadError`].
-    pub async fn load(&mut self, wanted: &Wanted, at: Position) -> Result<Loaded, ReadError> {
-        load(&mut self.connection, wanted, at).await
     }
 
     /// Appends within the turn; nothing is in before [`Turn::commit`].
@@ -144,17 +103,6 @@ impl Turn {
     /// Whatever the driver says; after any error the outcome is unknown.
     pub async fn commit(mut self) -> Result<PgConnection, sqlx::Error> {
         sqlx::raw_sql("commit").execute(&mut self.connection).await?;
-        Ok(self.connection)
-    }
-
-    /// Ends the turn with a write, so that a synchronous standby surely has all that came before it.
-    ///
-    /// # Errors
-    /// Whatever the driver says.
-    pub async fn confirm(mut self) -> Result<PgConnection, sqlx::Error> {
-        sqlx::raw_sql("select pg_logical_emit_message(true, 'vtid-ledger', ''); commit")
-            .execute(&mut self.connection)
-            .await?;
         Ok(self.connection)
     }
 
@@ -217,38 +165,4 @@ impl Turn {
         sqlx::raw_sql("rollback").execute(&mut self.connection).await?;
         Ok(self.connection)
     }
-}
-
-fn is_lock_timeout(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "55P03")
-}
-
-/// Ends sessions of this role that hold the lock and have waited for their client for over three quarters of a second: a
-/// client that vanished between Execute and Sync would hold it, and its rows, without end.
-///
-/// Found by one statement and ended by another: within one, `PostgreSQL` may call the function on a session before it
-/// has looked whether that session is meant.
-async fn end_blockers(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let blockers: Vec<i32> = sqlx::query_scalar(
-        "select a.pid
-         from pg_locks l join pg_stat_activity a on a.pid = l.pid
-         where l.locktype = 'advisory' and l.granted
-           and l.database = (select d.oid from pg_database d where d.datname = current_database())
-           and l.classid::bigint = (ledger.append_lock() >> 32) and l.objid::bigint = (ledger.append_lock() & 4294967295)
-           and l.objsubid = 1
-           and a.pid <> pg_backend_pid() and a.usename = current_user
-           and a.wait_event_type = 'Client' and a.state in ('active', 'idle in transaction', 'idle in transaction (aborted)')
-           and a.state_change < clock_timestamp() - interval '750 milliseconds'",
-    )
-    .fetch_all(&mut *connection)
-    .await?;
-    if blockers.is_empty() {
-        return Ok(());
-    }
-    tracing::warn!(pids = ?blockers, "ending sessions that hold the append lock while they wait for their client");
-    sqlx::query("select pg_terminate_backend(blocker) from unnest($1::integer[]) blocker")
-        .bind(blockers)
-        .execute(connection)
-        .await?;
-    Ok(())
 }
