@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row};
+use sqlx::{PgConnection, Row as _};
 
-use super::read::{ReadError, recorded};
+use super::read::{ReadError, Row, recorded};
 use crate::domain::evolve::evolve;
 use crate::domain::origin::{Idempotency, IdempotencyKey, RequestHash};
 use crate::domain::position::{Position, Version};
@@ -189,7 +189,7 @@ async fn load_tasks_at(
     .fetch(connection);
     while let Some(row) = events.try_next().await? {
         let row = &row;
-        let event = recorded(row, None)?.event;
+        let event = recorded(Row::of(row)?, None)?.event;
         let task = evolve(tasks.remove(&event.vtid), &event).map_err(|error| {
             tracing::error!(%error, "a stream does not fold");
             ReadError::Damaged(event.position)
@@ -256,7 +256,7 @@ async fn load_keys(
 
 /// The request behind the event of `row`, which the log has under `key`.
 async fn load_earlier(connection: &mut PgConnection, key: &KeyOf, row: &PgRow) -> Result<Earlier, ReadError> {
-    let event = recorded(row, None)?.event;
+    let event = recorded(Row::of(row)?, None)?.event;
     let mut tasks = load_tasks(connection, &BTreeSet::from([event.vtid]), event.position).await?;
     let same = |idempotency: &Idempotency| event.origin.actor.id == key.0 && idempotency.key == key.1;
     match (tasks.remove(&event.vtid), &event.origin.idempotency) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row};
+use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
 
 use crate::domain::cursor::Cursor;
@@ -55,37 +55,50 @@ pub async fn read_after(
     .bind(i64::from(max) + 1)
     .fetch_all(connection)
     .await?;
-    following(&rows, cursor, max)
+    following(rows.iter().map(|row| Ok(Row::of(row)?)), cursor, max)
+}
+
+/// An event as the log has it.
+#[derive(Clone, Copy)]
+pub(super) struct Row<'a> {
+    pub(super) position: Position,
+    pub(super) id: Uuid,
+    pub(super) body: &'a str,
+}
+
+impl<'a> Row<'a> {
+    /// One with the columns `position`, `event_id` and `body`.
+    pub(super) fn of(row: &'a PgRow) -> Result<Self, sqlx::Error> {
+        let position = Position::from_i64(row.try_get("position")?);
+        Ok(Self { position, id: row.try_get("event_id")?, body: row.try_get("body")? })
+    }
 }
 
 /// Up to `max` events after `cursor`, of rows that begin at it.
-pub(super) fn following(mut rows: &[PgRow], cursor: Cursor, max: u32) -> Result<Vec<Recorded>, ReadError> {
+pub(super) fn following<'a>(
+    rows: impl IntoIterator<Item = Result<Row<'a>, ReadError>>,
+    cursor: Cursor,
+    max: u32,
+) -> Result<Vec<Recorded>, ReadError> {
+    let mut rows = rows.into_iter();
     if let Cursor::At { position, id } = cursor {
-        let intact = |row: &PgRow| {
-            Ok::<bool, sqlx::Error>(
-                row.try_get::<i64, _>("position")? == position.to_i64()
-                    && row.try_get::<Uuid, _>("event_id")? == id,
-            )
-        };
-        match rows.split_first() {
-            Some((row, rest)) if intact(row)? => rows = rest,
+        match rows.next().transpose()? {
+            Some(row) if row.position == position && row.id == id => {}
             _ => return Err(ReadError::OtherPast { position, id }),
         }
     }
     let mut expected = cursor.position();
-    let mut events = Vec::with_capacity(rows.len());
-    for row in rows.iter().take(usize::try_from(max).unwrap_or(usize::MAX)) {
+    let mut events = Vec::with_capacity(rows.size_hint().0);
+    for row in rows.take(usize::try_from(max).unwrap_or(usize::MAX)) {
         expected = expected.next();
-        events.push(recorded(row, Some(expected))?);
+        events.push(recorded(row?, Some(expected))?);
     }
     Ok(events)
 }
 
-/// The event of a row with the columns `position`, `event_id` and `body`, checked against its record.
-pub(super) fn recorded(row: &PgRow, expected: Option<Position>) -> Result<Recorded, ReadError> {
-    let position = Position::from_i64(row.try_get("position")?);
-    let id: Uuid = row.try_get("event_id")?;
-    let body: String = row.try_get("body")?;
+/// The event of a row, checked against its record.
+pub(super) fn recorded(row: Row, expected: Option<Position>) -> Result<Recorded, ReadError> {
+    let Row { position, id, body } = row;
     let recorded = Recorded::parse(Arc::from(body)).map_err(|error| ReadError::Record { position, error })?;
     let in_order = expected.is_none_or(|expected| expected == position);
     if in_order && recorded.event.position == position && recorded.event.id == id {
@@ -116,5 +129,5 @@ pub async fn read_stream(
     .bind(i64::from(max))
     .fetch_all(connection)
     .await?;
-    rows.iter().map(|row| recorded(row, None)).collect()
+    rows.iter().map(|row| recorded(Row::of(row)?, None)).collect()
 }

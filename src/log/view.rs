@@ -1,13 +1,13 @@
 //! What the log shows under the append lock, of the little that a writer has to know.
 
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row};
+use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
 
 use super::head::{Head, read_head};
 use super::hold::{Hold, Losses};
 use super::lookup::event_id_at;
-use super::read::{ReadError, following};
+use super::read::{ReadError, Row, following};
 use crate::domain::cursor::Cursor;
 use crate::domain::position::Position;
 use crate::domain::record::Recorded;
@@ -68,24 +68,23 @@ pub(super) async fn take_turn(
     unsettled: Option<Cursor>,
 ) -> Result<TurnView, ReadError> {
     // Without a head no event of the tail is asked for.
-    let rows = sqlx::query(
-        "select losses, reason, first_lost, last_lost, unsettled_id, event_position as position, event_id, body
-         from ledger.take_turn($1, $2, $3, $4)",
+    let row = sqlx::query(
+        "select losses, reason, first_lost, last_lost, unsettled_id, tail from ledger.take_turn($1, $2, $3, $4)",
     )
     .bind(patience_ms)
     .bind(head.map_or(1, |head| head.position().to_i64().max(1)))
     .bind(head.map_or(0, |_| i64::from(TAIL_EVENTS) + 1))
     .bind(unsettled.map(|last| last.position().to_i64()))
-    .fetch_all(&mut *connection)
+    .fetch_one(&mut *connection)
     .await?;
-    let Some(first) = rows.first() else { return Err(sqlx::Error::RowNotFound.into()) };
-    let losses: Option<i64> = first.try_get("losses")?;
-    let found: Option<Uuid> = first.try_get("unsettled_id")?;
+    let losses: Option<i64> = row.try_get("losses")?;
+    let found: Option<Uuid> = row.try_get("unsettled_id")?;
+    let lines: Option<&str> = row.try_get("tail")?;
     Ok(TurnView {
-        held: hold(first)?,
+        held: hold(&row)?,
         losses: Losses(losses.and_then(|number| u64::try_from(number).ok()).unwrap_or(0)),
         went_in: unsettled.is_some_and(|last| found.is_some() && found == last.id()),
-        tail: tail(connection, head, &rows).await?,
+        tail: tail(connection, head, lines.unwrap_or_default()).await?,
     })
 }
 
@@ -98,17 +97,14 @@ fn hold(row: &PgRow) -> Result<Option<Hold>, sqlx::Error> {
 async fn tail(
     connection: &mut PgConnection,
     head: Option<Cursor>,
-    rows: &[PgRow],
+    lines: &str,
 ) -> Result<TailView, ReadError> {
     let Some(cursor) = head else {
         return Ok(TailView::FarBehind { next: None, head: read_head(connection).await? });
     };
-    // Where there is no event, there is one row without one.
-    let is_empty = match rows.first() {
-        Some(row) => row.try_get::<Option<i64>, _>("position")?.is_none(),
-        None => true,
-    };
-    let next = match following(if is_empty { &[] } else { rows }, cursor, TAIL_EVENTS) {
+    let damaged = || ReadError::Damaged(cursor.position());
+    let rows = lines.lines().map(|line| row(line).ok_or_else(damaged));
+    let next = match following(rows, cursor, TAIL_EVENTS) {
         Ok(events) if events.len() < TAIL_EVENTS as usize => return Ok(TailView::Moved(events)),
         Ok(events) => events.first().map(|recorded| recorded.event.id),
         Err(ReadError::OtherPast { .. }) => return Ok(TailView::OtherPast),
@@ -119,4 +115,11 @@ async fn tail(
         Err(error) => return Err(error),
     };
     Ok(TailView::FarBehind { next, head: read_head(connection).await? })
+}
+
+/// A line of the tail.
+fn row(line: &str) -> Option<Row<'_>> {
+    let (position, rest) = line.split_once(' ')?;
+    let (id, body) = rest.split_once(' ')?;
+    Some(Row { position: Position::from_i64(position.parse().ok()?), id: Uuid::try_parse(id).ok()?, body })
 }
