@@ -16,8 +16,9 @@ use crate::log::{EventLog, schema};
 use crate::oasis::connect::Nats;
 use crate::projections::elsewhere::ReadServers;
 
-/// Records kept in memory for the followers.
-const TAIL_BYTES: usize = 32 << 20;
+/// Records kept in memory for the followers: some two thousand, which are in the processor's cache when the next ones take
+/// their place.
+const TAIL_BYTES: usize = 8 << 20;
 /// Connections of the projector's, relay's and memory's reads.
 const FOLLOWER_CONNECTIONS: u32 = 4;
 
