@@ -47,7 +47,7 @@ impl Task {
     /// About how many bytes the state holds in memory, for bounded caches.
     #[must_use]
     pub fn approximate_bytes(&self) -> usize {
-        let metadata = self.metadata.as_ref().map_or(0, |m| 4 * m.compact_len());
+        let metadata = self.metadata.as_ref().map_or(0, |m| 4 * m.approximate_len());
         512 + self.description.as_str().len() + metadata
     }
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use vtid_ledger::audit::glance::{Glance, Scratch, key_mark};
+use vtid_ledger::domain::command::Change;
+use vtid_ledger::domain::event::EventData;
 use vtid_ledger::domain::lawful::Fact;
+use vtid_ledger::domain::metadata::Metadata;
 use vtid_ledger::domain::record::{LedgerId, RecordError, Recorded};
 use vtid_ledger::domain::time::Timestamp;
 
@@ -14,6 +17,16 @@ use super::logs::{random_log, records};
 /// What the parser says alone: nothing is printed with a space in front.
 fn parsed(text: &str) -> Result<(Recorded, LedgerId), RecordError> {
     Recorded::parse_with_source(Arc::from(format!(" {text}")))
+}
+
+fn metadata(data: &EventData) -> Option<&Metadata> {
+    match data {
+        EventData::Created(create) => create.metadata.as_ref(),
+        EventData::Updated(patch) | EventData::Completed(patch) => match &patch.metadata {
+            Change::Set(metadata) => Some(metadata),
+            Change::Keep | Change::Clear => None,
+        },
+    }
 }
 
 /// Holds a look and a reading to the parser; tells whether the look knew the line.
@@ -29,6 +42,12 @@ fn agrees(line: &[u8], scratch: &mut Scratch) -> Result<bool, TestCaseError> {
         read.clone().map(|(recorded, source)| (recorded.event, source))
     };
     prop_assert_eq!(of(&read), of(&parsed), "{}", text);
+    if let (Ok((read, _)), Ok((parsed, _))) = (&read, &parsed) {
+        // Read for itself, in either order.
+        let [read, parsed] = [read, parsed].map(|recorded| metadata(&recorded.event.data).cloned());
+        prop_assert_eq!(read.as_ref().map(Metadata::compact_len), parsed.as_ref().map(Metadata::compact_len));
+        prop_assert_eq!(read.map(Metadata::into_stored), parsed.map(Metadata::into_stored), "{}", text);
+    }
     let Some(glance) = glance else { return Ok(false) };
     let (recorded, source) =
         parsed.map_err(|error| TestCaseError::fail(format!("accepted what is refused: {error}: {text}")))?;

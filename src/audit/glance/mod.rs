@@ -7,8 +7,6 @@
 //!
 //! [`Recorded::parse_with_source`]: crate::domain::record::Recorded::parse_with_source
 
-mod metadata;
-
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -19,6 +17,7 @@ use crate::domain::origin::{IdempotencyKey, RequestId, Role, TraceParent};
 use crate::domain::position::{Position, Version};
 use crate::domain::record::LedgerId;
 use crate::domain::record::attributes::Attributes;
+use crate::domain::record::metadata;
 use crate::domain::record::reader::{Reader, Span};
 use crate::domain::status::Status;
 use crate::domain::text::{ActorId, Assignee, Description, TaskFamily, TaskType, Tenant};

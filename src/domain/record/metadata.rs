@@ -1,7 +1,7 @@
 //! Whether what comes next is metadata as the ledger prints it: compact, within its limits, no key twice.
 
-use crate::domain::metadata::{MAX_BYTES, MAX_DEPTH};
-use crate::domain::record::reader::{Piece, Reader, Span};
+use super::reader::{Piece, Reader, Span};
+use crate::domain::metadata::{MAX_BYTES, MAX_DEPTH, Printed};
 
 /// Keys of one object that are compared with each other here; with more of them the parser looks at the record.
 const MAX_KEYS: usize = 64;
@@ -9,11 +9,11 @@ const MAX_KEYS: usize = 64;
 const MAX_NUMBER: usize = 300;
 
 /// Takes an object. None where it is not one that the parser would surely accept.
-pub(super) fn object(reader: &mut Reader, keys: &mut Vec<Span>) -> Option<()> {
+pub(crate) fn object<'a>(reader: &mut Reader<'a>, keys: &mut Vec<Span>) -> Option<Printed<'a>> {
     let from = reader.position();
     keys.clear();
     let line = reader.line();
-    let mut open = Open { keys, line, levels: [Level::Array; MAX_DEPTH], depth: 0 };
+    let mut open = Open { keys, line: line.as_bytes(), levels: [Level::Array; MAX_DEPTH], depth: 0 };
     if reader.peek()? != b'{' {
         return None;
     }
@@ -22,7 +22,8 @@ pub(super) fn object(reader: &mut Reader, keys: &mut Vec<Span>) -> Option<()> {
         while closes {
             if open.depth == 0 {
                 // Printed compactly it has no more bytes than it has here: escapes only shrink.
-                return (reader.position() - from <= MAX_BYTES).then_some(());
+                let text = line.get(from..reader.position()).filter(|text| text.len() <= MAX_BYTES)?;
+                return Some(Printed::seen(text));
             }
             closes = open.after_value(reader)?;
         }

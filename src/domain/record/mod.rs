@@ -2,6 +2,7 @@
 //! stored, published, exported and hashed, so they are printed once and never again.
 
 pub mod attributes;
+pub(crate) mod metadata;
 mod parse;
 mod print;
 mod printed;

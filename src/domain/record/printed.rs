@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use super::LedgerId;
 use super::attributes::Attributes;
+use super::metadata;
 use super::reader::Reader;
 use crate::domain::command::{Change, CreateTask, ParentRef, PatchTask};
 use crate::domain::event::{Event, EventData, EventType};
-use crate::domain::json::{Json, ParseLimits};
-use crate::domain::metadata::{MAX_DEPTH, Metadata};
+use crate::domain::metadata::Metadata;
 use crate::domain::origin::{Actor, Idempotency, IdempotencyKey, Origin, RequestId, TraceParent};
 use crate::domain::status::Status;
 use crate::domain::text::{ActorId, Assignee, Description, TaskFamily, TaskType, Tenant};
@@ -19,8 +19,6 @@ use crate::domain::vtid::Vtid;
 
 /// What ends the data and the record.
 const END: &str = "}}";
-/// What comes before a parent.
-const PARENT: &str = r#","parentVtid":""#;
 
 /// The event, and which ledger recorded it.
 pub(super) fn read(body: &str) -> Option<(Event, LedgerId)> {
@@ -90,16 +88,9 @@ fn create(reader: &mut Reader) -> Option<CreateTask> {
         create.assigned_to = Some(assignee(reader)?);
     }
     if reader.skip(r#","metadata":"#) {
-        let mut text = reader.before(END)?;
-        // Metadata ends with a brace: a quote is the end of what may come after it.
-        if let Some((before, parent)) = text.strip_suffix('"').and_then(|text| text.rsplit_once(PARENT)) {
-            create.parent = Some(ParentRef::from(Vtid::parse(parent).ok()?));
-            text = before;
-        }
-        create.metadata = Some(metadata(text)?);
-        return Some(create);
+        create.metadata = Some(metadata(reader)?);
     }
-    if reader.skip(PARENT) {
+    if reader.skip(r#","parentVtid":""#) {
         create.parent = Some(reader.read(|text| Vtid::parse(text).ok()).map(ParentRef::from)?);
     }
     reader.literal(END)?;
@@ -127,9 +118,7 @@ fn patch(reader: &mut Reader) -> Option<PatchTask> {
         };
     }
     if has(reader, r#""metadata":"#, r#","metadata":"#) {
-        let text = reader.before(END)?;
-        patch.metadata = if text == "null" { Change::Clear } else { Change::Set(metadata(text)?) };
-        return Some(patch);
+        patch.metadata = if reader.skip("null") { Change::Clear } else { Change::Set(metadata(reader)?) };
     }
     reader.literal(END)?;
     Some(patch)
@@ -139,12 +128,8 @@ fn assignee(reader: &mut Reader) -> Option<Assignee> {
     reader.text().and_then(|text| Assignee::parse(&text).ok())
 }
 
-fn metadata(text: &str) -> Option<Metadata> {
-    let parsed = Json::parse(text.as_bytes(), &ParseLimits { max_depth: MAX_DEPTH }).ok()?;
-    match parsed.value {
-        Json::Object(object) if parsed.faults.is_empty() => Metadata::new(object).ok(),
-        _ => None,
-    }
+fn metadata(reader: &mut Reader) -> Option<Metadata> {
+    metadata::object(reader, &mut Vec::new()).map(Metadata::from)
 }
 
 #[cfg(test)]

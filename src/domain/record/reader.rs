@@ -85,13 +85,6 @@ impl<'a> Reader<'a> {
         Some(Piece { text, span: Span::new(from, to)? })
     }
 
-    /// Takes all that is left, and gives what comes before `end`, with which it must end.
-    pub(crate) fn before(&mut self, end: &str) -> Option<&'a str> {
-        let before = self.line.get(self.at..)?.strip_suffix(end)?;
-        self.at = self.line.len();
-        Some(before)
-    }
-
     /// As [`Self::plain`], which must be what `allows` takes.
     pub(crate) fn allowed(&mut self, allows: impl Fn(&str) -> bool) -> Option<Span> {
         let piece = self.plain()?;
@@ -152,8 +145,8 @@ impl<'a> Reader<'a> {
     }
 
     /// The whole line.
-    pub(crate) fn line(&self) -> &'a [u8] {
-        self.line.as_bytes()
+    pub(crate) fn line(&self) -> &'a str {
+        self.line
     }
 
     /// How many bytes were read.
