@@ -162,7 +162,7 @@ mod tests {
             record("vtid-created", plain, &format!(r#"{create},"parentVtid":"VTID-2025-0001""#)),
             record("vtid-updated", plain, r#""status":"active","assignedTo":null,"metadata":null"#),
             record("vtid-updated", &hash, r#""assignedTo":"bob","metadata":{"a":null}"#),
-            record("vtid-updated", plain, r#""metadata":{"x":1e3}"#),
+            record("vtid-updated", plain, r#""metadata":{"x":-1000.50}"#),
             record("vtid-completed", plain, r#""status":"complete""#),
             record("vtid-completed", plain, ""),
         ];
@@ -181,6 +181,7 @@ mod tests {
             (r#""active","#, r#""active", "#),
             (r#"{"a":1}"#, r#"{"a":1},"more":2"#),
             (r#"{"a":1}"#, r#"{"a":1,"a":2}"#),
+            (r#"{"a":1}"#, r#"{"a":1e3}"#),
             (r#"{"a":1}"#, "[1]"),
             (r#"{"a":1}"#, r#"{"a":1}}"#),
             (r#""12""#, r#""012""#),
