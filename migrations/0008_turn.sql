@@ -2,9 +2,9 @@
 
 -- Takes the exclusive append lock for the session, waiting so long at most, and shows what the log has from head on, up to
 -- so many events, whether it has an event at another position, the hold, and how many losses were accepted. Each event is a
--- line of the tail, its position, its id and its record: one text is made, sent and taken apart faster than rows are. For the
--- session, so that the look and the append after it commit by themselves. Whoever calls this lets go again, with the append or by
--- pg_advisory_unlock, or ends the session.
+-- line of the tail, its position, its id and its record: a record has no line feed. For the session, so that the look and the
+-- append after it commit by themselves. Whoever calls this lets go again, with the append or by pg_advisory_unlock, or ends the
+-- session.
 create function ledger.take_turn(
     patience_ms integer, head bigint, max_events bigint, unsettled_position bigint,
     out losses bigint, out reason text, out first_lost bigint, out last_lost bigint, out unsettled_id uuid, out tail text

@@ -56,7 +56,8 @@ impl From<Printed<'_>> for Metadata {
 fn parsed(text: &str) -> Object {
     match Json::parse(text.as_bytes(), &ParseLimits { max_depth: MAX_DEPTH }).map(|parsed| parsed.value) {
         Ok(Json::Object(object)) => object,
-        // Invariant of `Printed`, which a property test holds to the parser.
+        // Invariant: a `Printed` is the text of an object that the parser takes, as the property in `audit::glances` shows
+        // by taking each apart.
         _ => unreachable!("printed metadata is an object"),
     }
 }
